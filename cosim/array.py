@@ -1,0 +1,133 @@
+"""`Array`: the ten-line way from a numpy matrix to result, error, seconds and joules.
+
+::
+
+    array = cosim.Array.program(weights, hardware)
+    y = array @ x
+    array.summary()
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cosim.components.programming import Programming, ProgrammingPulse, Verify, visible_range
+from cosim.components.tile import PHASE_KINDS
+from cosim.crossbar.backend import find
+from cosim.crossbar.threads import single_threaded
+from cosim.devices.base import FloatArray
+from cosim.errors import InputError
+from cosim.hardware import ArraySpec, Hardware
+from cosim.mapping.encoding import differential
+from cosim.records import Trace
+from cosim.system import Read, System, Write
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class Array:
+    """A matrix on two tiles (positive and negative parts), with periphery, time and energy.
+
+    Make one with `program`; `@` multiplies it with a vector or with the columns of a matrix.
+    """
+
+    def __init__(self, system: System, weights: FloatArray, decoding: Any, full_scale: float | None) -> None:
+        self._system, self._decoding, self._full_scale = system, decoding, full_scale
+        self.weights = weights
+
+    @classmethod
+    def program(
+        cls,
+        weights: ArrayLike,
+        hardware: Hardware | None = None,
+        *,
+        seed: int = 0,
+        headroom: float = 0.2,
+        verify: Verify | None = None,
+        backend: str = "behavioral",
+        full_scale: float | None = None,
+    ) -> Array:
+        """Program ``weights`` ``(outputs, inputs)`` with write-verify and return the array.
+
+        Parameters
+        ----------
+        hardware
+            Its array must have ``inputs`` rows and ``outputs`` columns; by default, and where only the
+            size differs, the size follows the weights.
+        headroom
+            Part of the conductance range left free at the top.
+        full_scale
+            Input that drives the DAC to its top; by default the largest input of each product.
+
+        Raises
+        ------
+        InputError
+            Weights that are not a finite matrix, or a device that cannot be programmed.
+        """
+        matrix = np.asarray(weights, dtype=np.float64)
+        if matrix.ndim != 2 or matrix.size == 0:
+            raise InputError(f"weights must be a matrix (outputs, inputs), not of shape {matrix.shape}")
+        base = hardware or Hardware(ArraySpec(matrix.shape[1], matrix.shape[0]))
+        spec = dataclasses.replace(base.array, rows=matrix.shape[1], columns=matrix.shape[0])
+        sized = base.replace(array=spec)
+        pulses = sized.device.programming_pulse(sized.temperature)
+        if pulses is None:
+            raise InputError(
+                f"device {sized.device.name} cannot be programmed; choose one that has pulses, such as mss"
+            )
+        system = System(Trace(), seed)
+        answering = find(backend)()
+        backends = dict.fromkeys(PHASE_KINDS, answering)
+        tiles = [system.add_tile(name, sized, backends) for name in ("positive", "negative")]
+        low, high = visible_range(tiles[0])
+        encoded = differential(matrix.T, low, low + (1 - headroom) * (high - low))
+        set_pulse, reset_pulse = (ProgrammingPulse(*pulse) for pulse in pulses)
+        scheme: Any = "gate" if sized.cell.gated else "V/2"
+        rule = verify or Verify(pulses="adaptive-width")
+        jobs = {
+            tile.name: Programming(part, scheme, rule, set_pulse, reset_pulse)
+            for tile, part in zip(tiles, encoded.parts, strict=True)
+        }
+        with single_threaded():
+            system.run([Write(jobs)])
+        return cls(system, matrix, encoded.decoding, full_scale)
+
+    @property
+    def trace(self) -> Trace:
+        """Everything that happened since the programming began."""
+        return self._system.trace
+
+    def __matmul__(self, x: ArrayLike) -> FloatArray:
+        """Return ``weights @ x`` as the hardware computes it; ``x`` ``(inputs,)`` or ``(inputs, vectors)``.
+
+        Raises `InputError` for a shape that does not fit, or a negative input to a unipolar DAC.
+        """
+        given = np.asarray(x, dtype=np.float64)
+        if given.ndim not in (1, 2) or given.shape[0] != self.weights.shape[1]:
+            raise InputError(
+                f"x must have shape ({self.weights.shape[1]},) or ({self.weights.shape[1]}, vectors), not {given.shape}"
+            )
+        inputs = np.atleast_2d(given.T)
+        low, high = self._system.tiles["positive"].periphery.dac.range
+        if np.any(inputs < 0) and low >= 0:
+            raise InputError(
+                "x has a negative element, but the DAC's range starts at 0 V; give Dac a negative lower end"
+            )
+        full = self._full_scale or float(np.abs(inputs).max()) or 1.0
+        volts = (min(high, -low) if np.any(inputs < 0) else high) / full
+        exact = inputs @ self.weights.T
+        first = len(self.trace.values)
+        with single_threaded():
+            self._system.run([Read(("positive", "negative"), inputs, volts, self._decoding, exact)])
+        values = self.trace.values.column("value")[first:].reshape(exact.shape)
+        return values[0] if given.ndim == 1 else values.T
+
+    def summary(self) -> dict[str, Any]:
+        """Return errors, seconds and joules of everything so far (the dict of ``summary.json``)."""
+        from cosim.report.summary import summarize
+
+        return summarize(self.trace, scenario={"name": "array", "sha256": ""}, seed=self._system.seed)

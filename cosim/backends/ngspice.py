@@ -1,0 +1,185 @@
+"""The ngspice backend: every phase is a deck, simulated by an engine of `cosim.spice`.
+
+It answers the same requests as the behavioral backend. States go in as initial voltages of the
+devices' state capacitors and come out as their last samples; cells that provably stay still are
+written as plain resistors, and cells that carry no current are aged in closed form.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult
+from cosim.crossbar.network import Network
+from cosim.devices.base import FloatArray
+from cosim.errors import SpiceError
+from cosim.rng import shell_uniforms
+from cosim.spice.cards import SpiceVectors
+from cosim.spice.deck import PhaseDeck, phase_deck
+from cosim.spice.engines import SpiceEngine, engine
+from cosim.spice.guess import check_size
+from cosim.spice.harvest import Harvest
+from cosim.spice.machine import SpiceMachine, probe
+
+STILL_TOLERANCE = 1e-8
+"""Largest change of a state, relative to its range, of a cell that is written as a plain resistor."""
+
+
+@final
+class NgspiceBackend(CrossbarBackend):
+    """Answers phases with ngspice.
+
+    Parameters
+    ----------
+    engine : str or SpiceEngine
+        ``auto``, ``pyspice``, ``subprocess``, or an engine to share (which then is not closed here).
+    workers : int
+        How many phases may run at once through `submit`.
+    retries : int
+        How often a phase is repeated in a fresh worker after its worker died.
+    deadline_s : float
+        Seconds after which a phase is stopped.
+    limit_s : float
+        Phases expected to take longer [s] are refused.
+    still_tolerance : float
+        See `STILL_TOLERANCE`; 0 writes every conducting cell as a live device.
+    keep : path, optional
+        Folder that receives the deck of a phase that failed.
+
+    Raises
+    ------
+    SpiceMissingError
+        Where ngspice is not on this machine.
+    """
+
+    name: ClassVar[str] = "ngspice"
+    costly: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        engine: str | SpiceEngine = "auto",
+        *,
+        workers: int = 1,
+        retries: int = 1,
+        deadline_s: float = 120.0,
+        limit_s: float | None = None,
+        still_tolerance: float = STILL_TOLERANCE,
+        keep: str | Path | None = None,
+    ) -> None:
+        self._owned = isinstance(engine, str)
+        self._engine = _engine(engine, workers, retries)
+        self._workers = workers
+        self._deadline_s = deadline_s
+        self._limit_s = deadline_s if limit_s is None else limit_s
+        self._still_tolerance = still_tolerance
+        self._keep = Path(keep) if keep is not None else None
+        self._machine: SpiceMachine = probe()
+        self._threads: ThreadPoolExecutor | None = None
+        self._lock = Lock()
+
+    def deck(self, request: PhaseRequest) -> PhaseDeck:
+        """Return the exact deck of a phase; ``.deck.text()`` is what ``ngspice -n -b`` runs by hand."""
+        return phase_deck(request, still_tolerance=self._still_tolerance, klu=self._machine.klu)
+
+    def run(self, request: PhaseRequest) -> PhaseResult:
+        """Answer a request; a `SpiceError` is raised after the deck was kept."""
+        plan = self.deck(request)
+        check_size(plan, self._limit_s, self._machine.klu)
+        if not plan.graph.sites and not plan.graph.branches and not plan.graph.capacitors:
+            return self._result(plan, Harvest(plan, _nothing(plan)), "at_rest")
+        try:
+            vectors = self._engine.run(plan.deck, self._deadline_s)
+        except SpiceError as error:
+            if self._keep is None:
+                raise
+            path = self.keep_deck(plan, self._keep)
+            raise type(error)(f"{error} (deck kept in {path})") from None
+        return self._result(plan, Harvest(plan, vectors))
+
+    def submit(self, request: PhaseRequest) -> Future[PhaseResult]:
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix="cosim-ngspice")
+        return self._threads.submit(self.run, request)
+
+    def worker_pids(self) -> list[int]:
+        """Return the process numbers of the processes that hold ngspice now."""
+        return self._engine.worker_pids()
+
+    def keep_deck(self, plan: PhaseDeck, folder: str | Path) -> Path:
+        """Write the deck of a phase into ``folder`` and return its path."""
+        path = Path(folder) / f"{plan.request.phase.kind}-{plan.request.digest()[:16]}.cir"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(plan.deck.text())
+        return path
+
+    def _result(self, plan: PhaseDeck, harvest: Harvest, *applied: str) -> PhaseResult:
+        """Return the phase result with what was applied beside the simulation."""
+        notes = list(applied)
+        if plan.still_sites:
+            notes.append("plain_resistors")
+        if plan.still_sites and any(
+            array.device.moves and not cells.live.all() for array, cells in _pairs(plan)
+        ):
+            notes.append("operator_split")
+        if not any(array.device.stochastic for array in plan.request.network.arrays):
+            return harvest.result(tuple(notes))
+        return harvest.result((*notes, "stochastic"), _fluctuate(plan.request, harvest))
+
+    def refusal(self, network: Network, kind: str) -> str | None:
+        for array in network.arrays:
+            device = array.device
+            if device.moves and kind not in ("read", "verify") and device.subcircuit(300.0) is None:
+                return f"device {device.name} has no differential equation, so ngspice can read it but not answer a {kind} phase"
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        machine = self._machine
+        return {
+            "backend": self.name,
+            "engine": self._engine.name,
+            "ngspice": machine.version,
+            "klu": machine.klu,
+            "osdi": machine.osdi,
+            "library": machine.library,
+            "pyspice": machine.pyspice,
+        }
+
+    def close(self) -> None:
+        with self._lock:
+            threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=True)
+        if self._owned:
+            self._engine.close()
+
+
+def _engine(given: str | SpiceEngine, workers: int, retries: int) -> SpiceEngine:
+    return engine(given, workers, retries) if isinstance(given, str) else given
+
+
+def _pairs(plan: PhaseDeck) -> list[tuple[Any, Any]]:
+    return list(zip(plan.request.network.arrays, plan.plans, strict=True))
+
+
+def _nothing(plan: PhaseDeck) -> SpiceVectors:
+    """Return the vectors of a phase in which nothing conducts."""
+    instants = sorted({0, *plan.request.phase.corners_fs()})
+    time = np.array(instants, dtype=np.float64) / 1e15
+    return SpiceVectors(time, plan.deck.saves, np.zeros((len(time), len(plan.deck.saves))))
+
+
+def _fluctuate(request: PhaseRequest, harvest: Harvest) -> tuple[FloatArray, ...]:
+    """Return the final states with their random part, drawn as every backend draws it."""
+    rng = np.random.Generator(np.random.PCG64(request.noise_seed))
+    result = []
+    for index, array in enumerate(request.network.arrays):
+        uniforms = shell_uniforms(rng, array.shape)
+        after = harvest.final_state(index)
+        result.append(array.device.fluctuate(request.states[index], after, harvest.exposure(index), uniforms))
+    return tuple(result)

@@ -1,0 +1,283 @@
+"""The command line: the only place that prints and that sets exit codes.
+
+Exit codes: 0 good, 1 internal fault or failed phase, 2 bad input, 3 a tolerance was missed,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: many small matrices, see crossbar.threads
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cosim.errors import CosimError
+from cosim.units import quantity_text
+
+if TYPE_CHECKING:
+    from cosim.scenario.load import Scenario
+    from cosim.scenario.run import Result
+
+app = typer.Typer(
+    name="cosim",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="Discrete-event circuit co-simulation of memristor crossbars, cross-validated against ngspice.",
+)
+
+ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="scenario file (YAML)")]
+Out = Annotated[Path | None, typer.Option("--out", help="folder for the results; default out/NAME")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change an entry of the file")
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="seed instead of the file's")]
+AsJson = Annotated[bool, typer.Option("--json", help="print the summary as JSON")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]
+
+
+def _load(scenario: Path, sets: list[str] | None, seed: int | None = None) -> Scenario:
+    from cosim.scenario.load import load
+
+    overrides = list(sets or ())
+    if seed is not None:
+        overrides.append(f"seed={seed}")
+    return load(scenario, overrides)
+
+
+class _Bar:
+    """A progress line on a terminal, nothing in a pipe."""
+
+    def __init__(self, what: str, quiet: bool) -> None:
+        self._what, self._live, self._shown = what, sys.stderr.isatty() and not quiet, -1
+
+    def __call__(self, done: int, total: int) -> None:
+        percent = 100 * done // max(total, 1)
+        if self._live and percent != self._shown:
+            self._shown = percent
+            end = "\n" if done >= total else ""
+            sys.stderr.write(f"\r{self._what} {percent:3d} % ({done} of {total}){end}")
+            sys.stderr.flush()
+
+
+@app.command()
+def run(
+    scenario: ScenarioPath,
+    out: Out = None,
+    set_: Sets = None,
+    seed: Seed = None,
+    backend: Annotated[str | None, typer.Option(help="answer every phase with this backend")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="take the journaled phases of an earlier run")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a scenario and write its result folder.
+
+    Example: cosim run scenarios/quickstart.yaml --set hardware.adc.bits=6
+    """
+    from cosim.scenario.run import run as run_scenario
+
+    loaded = _load(scenario, set_, seed)
+    folder = out or Path("out") / loaded.name
+    result = run_scenario(
+        loaded, backend=backend, out=folder, resume=resume, progress=_Bar("operations", quiet or as_json)
+    )
+    result.save(folder)
+    _show(result, folder, as_json, quiet)
+    if result.failure is not None:
+        raise result.failure
+
+
+def _show(result: Result, folder: Path, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(result.summary, indent=2))
+    elif not quiet:
+        for line in summary_lines(result.summary):
+            typer.echo(line)
+        typer.echo(f"report: {folder / 'report.html'}")
+
+
+def summary_lines(summary: dict[str, Any]) -> list[str]:
+    """Return the short result table of a run."""
+    time, energy = summary["time"], summary["energy"]
+    lines = [
+        f"scenario   {summary['scenario']['name']} (seed {summary['seed']})",
+        f"time       {quantity_text(time['end_s'], 's')}, {time['phases']} phases",
+        f"energy     {quantity_text(energy['total_j'], 'J')}, balance {energy['balance']['relative_error']:.1e}",
+    ]
+    for entry in summary["operations"]:
+        words = [f"{entry['index']:>3} {entry['op']:<8} {entry['target']:<20}"]
+        words.append(quantity_text(entry["end_s"] - entry["start_s"], "s"))
+        words.append(quantity_text(entry["energy_j"], "J"))
+        if "converged" in entry:
+            words.append(
+                f"{entry['converged']} of {entry['cells']} cells in window, {entry['pulses']} pulses"
+            )
+        if "rms_relative" in entry.get("error", {}):
+            words.append(f"error {100 * entry['error']['rms_relative']:.3g} % rms")
+        lines.append("  ".join(words))
+    lines.extend(f"warning    {sentence}" for sentence in summary["warnings"])
+    return lines
+
+
+@app.command()
+def validate(
+    scenario: ScenarioPath,
+    out: Out = None,
+    set_: Sets = None,
+    seed: Seed = None,
+    every: Annotated[bool, typer.Option("--all", help="check every phase instead of a sample")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check a scenario's run against ngspice, phase by phase and free-running.
+
+    Example: cosim validate scenarios/quickstart.yaml --out out/check
+    """
+    from cosim.scenario.validate import validate as validate_scenario
+
+    loaded = _load(scenario, set_, seed)
+    folder = out or Path("out") / loaded.name
+    check = validate_scenario(
+        loaded, every=every, out=folder, progress=_Bar("ngspice phases", quiet or as_json)
+    )
+    check.result.save(folder, check.content)
+    content = check.content
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+    elif not quiet:
+        for figure, worst in content["worst"].items():
+            typer.echo(f"{figure:<18} worst {worst:.3e}   tolerance {content['tolerances'][figure]:.1e}")
+        free = content["free_running"]
+        typer.echo(
+            f"free running       worst {free['worst_state_absolute']:.3e} (state) over {free['phases']} phases"
+        )
+        wall = content["wall_s"]
+        typer.echo(
+            f"phases             {content['phases_checked']} of {content['phases_total']} checked; "
+            f"ngspice {wall['ngspice']:.3g} s, behavioral {wall['behavioral']:.3g} s"
+        )
+        typer.echo(
+            f"cross-check        {'passed' if check.passed else 'NOT passed'}: {folder / 'crosscheck.json'}"
+        )
+        typer.echo(f"report: {folder / 'report.html'}")
+    if not check.passed:
+        raise typer.Exit(3)
+
+
+@app.command()
+def check(scenario: ScenarioPath, set_: Sets = None) -> None:
+    """Check a scenario's schema and physics without running it; every problem on a line of its own."""
+    from cosim.records import Trace
+    from cosim.scenario.build import Backends, build
+    from cosim.scenario.load import document_of, parse
+
+    document = document_of(scenario, set_ or ())
+    loaded, errors = parse(document, scenario.parent)
+    for error in errors:
+        typer.echo(str(error), err=True)
+    if loaded is None:
+        raise typer.Exit(2)
+    build(loaded, Trace(), Backends(loaded)).backends.close()
+    typer.echo(f"{scenario}: good")
+
+
+@app.command()
+def netlist(
+    scenario: ScenarioPath,
+    phase: Annotated[
+        str, typer.Option(help="number of the phase, or all; default: the first ngspice phase")
+    ] = "",
+    out: Annotated[Path | None, typer.Option(help="folder for the decks instead of standard output")] = None,
+    set_: Sets = None,
+) -> None:
+    """Write the exact ngspice deck of a phase; it runs by hand in plain ngspice -b.
+
+    Example: cosim netlist scenarios/quickstart.yaml --phase 3 > phase3.cir
+    """
+    from cosim.scenario.netlists import decks
+
+    loaded = _load(scenario, set_)
+    for index, text in decks(loaded, phase):
+        if out is None:
+            typer.echo(text, nl=False)
+        else:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / f"phase-{index:06d}.cir").write_text(text, encoding="utf-8")
+            typer.echo(str(out / f"phase-{index:06d}.cir"))
+
+
+@app.command()
+def devices(as_json: AsJson = False) -> None:
+    """List device models and presets with their parameters, units and sources."""
+    from cosim.scenario.describe import describe_devices
+
+    content = describe_devices()
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+        return
+    for name, entry in content["models"].items():
+        typer.echo(f"{name}: {entry['summary']} [{entry['reference']}]")
+        for key, leaf in entry["parameters"].items():
+            typer.echo(f"    {key:<10} {leaf['default']:<14} {leaf['doc']} ({leaf['source']})")
+    for name, model in content["presets"].items():
+        typer.echo(f"preset {name}: model {model}")
+
+
+@app.command()
+def schema(out: Annotated[Path | None, typer.Option(help="file instead of standard output")] = None) -> None:
+    """Write the JSON schema of scenario files, for editors."""
+    from cosim.scenario.schema import json_schema
+
+    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
+@app.command()
+def doctor() -> None:
+    """Test every optional piece, and say what to install for what is missing."""
+    from cosim.scenario.describe import doctor_lines
+
+    lines, good = doctor_lines()
+    for line in lines:
+        typer.echo(line)
+    if not good:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; an error of cosim is one sentence on standard error."""
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+    except CosimError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        import click
+
+        if isinstance(error, click.ClickException):
+            error.show()
+            sys.exit(2)
+        raise

@@ -1,0 +1,33 @@
+"""Components on the event time line: tile, converters, drivers, sense circuits, sequencer."""
+
+from cosim.components.adc import Adc
+from cosim.components.bank import Bank, Process
+from cosim.components.dac import Dac
+from cosim.components.driver import Driver
+from cosim.components.programming import Programming, ProgrammingPulse, Verify, program_tile, visible_range
+from cosim.components.reading import adc_range, multiply, read_timing
+from cosim.components.sense import Sense
+from cosim.components.sequencer import Sequencer
+from cosim.components.tile import LineCapacitance, Periphery, Tile, refusals
+
+__all__ = [
+    "Adc",
+    "Bank",
+    "Dac",
+    "Driver",
+    "LineCapacitance",
+    "Periphery",
+    "Process",
+    "Programming",
+    "ProgrammingPulse",
+    "Sense",
+    "Sequencer",
+    "Tile",
+    "Verify",
+    "adc_range",
+    "multiply",
+    "program_tile",
+    "read_timing",
+    "refusals",
+    "visible_range",
+]

@@ -1,0 +1,227 @@
+"""Programming with write-verify: select, verify read, decide, pulse, recover, and again.
+
+Schemes: ``gate`` (1T1R): only the selected row conducts; the selected bit line and the word line carry
+the pulse, the other bit lines follow the word line, so the other cells of the row see no voltage.
+``V/2`` (1R): the selected lines carry 0 and V, all other lines V/2, so every half-selected cell sees V/2.
+A SET pulse is positive from word line to bit line, a RESET pulse negative; all drivers are unipolar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from cosim.components.bank import Process
+from cosim.components.reading import (
+    AdcRange,
+    ReadTiming,
+    charging_energy,
+    convert_inputs,
+    convert_outputs,
+    read_drives,
+    read_timing,
+    select_rows,
+    sense_energy,
+)
+from cosim.components.tile import Tile
+from cosim.crossbar.drive import Phase, Waveform, level, pulse
+from cosim.devices.base import FloatArray
+from cosim.records import CellOutcome, PulseRecord
+from cosim.units import Fraction, Second, Volt, check, femtoseconds, quantity, seconds
+
+Scheme = Literal["gate", "V/2"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammingPulse:
+    """Amplitude and plateau width of a programming pulse; its edges are the driver's."""
+
+    __pydantic_config__ = {"extra": "forbid"}
+
+    amplitude: Volt
+    width: Second
+
+    def __post_init__(self) -> None:
+        check(self.amplitude > 0, "pulse", "amplitude", "above zero", self.amplitude)
+        check(self.width >= 1e-15, "pulse", "width", "at least 1 fs", self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """When a cell counts as programmed, and how many pulses it may take."""
+
+    __pydantic_config__ = {"extra": "forbid"}
+
+    window: Fraction = quantity(
+        0.02,
+        source="SKY130 ReRAM and aihwkit write-verify windows of 2 %",
+        doc="half width of the window, of the full range",
+    )
+    pulses: Literal["fixed", "adaptive-width"] = quantity(
+        "fixed",
+        source="cosim: the plain scheme",
+        doc="fixed: every pulse alike; adaptive-width: see `next_width`",
+    )
+    longest: float = quantity(
+        32.0, source="cosim: one pulse at most covers the range", doc="widest adaptive pulse, in base widths"
+    )
+    max_pulses: int = quantity(
+        100, source="cosim: about three times the full range at 3 % a pulse", doc="budget of a cell"
+    )
+
+    def __post_init__(self) -> None:
+        check(0 < self.window < 1, "verify", "window", "between 0 % and 100 %", self.window)
+        check(1 <= self.longest <= 1e6, "verify", "longest", "between 1 and 1e6", self.longest)
+        check(self.max_pulses >= 0, "verify", "max_pulses", "zero or above", self.max_pulses)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Programming:
+    """One write: targets ``(rows, columns)`` [S] as a verify read sees them, NaN where nothing is written."""
+
+    targets: FloatArray
+    scheme: Scheme
+    verify: Verify
+    set_pulse: ProgrammingPulse
+    reset_pulse: ProgrammingPulse
+
+
+def program_tile(tile: Tile, operation: int, job: Programming) -> Process:
+    """Program a tile cell by cell, row by row; outcomes and pulses go to the trace."""
+    timing = read_timing(tile)
+    rows, columns = np.nonzero(np.isfinite(job.targets))
+    selected = -1
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        if row != selected:
+            yield from select_rows(tile, operation, "select", 1)
+            selected = row
+        yield from _program_cell(tile, operation, job, row, column, timing)
+
+
+def _program_cell(
+    tile: Tile, operation: int, job: Programming, row: int, column: int, timing: ReadTiming
+) -> Process:
+    target = float(job.targets[row, column])
+    low, high = visible_range(tile)
+    window = job.verify.window * (high - low)
+    span = _verify_span(tile, high)
+    pulses, ratio, before = 0, 1.0, None
+    while True:
+        seen = yield from _verify(tile, operation, row, column, span, timing)
+        converged = abs(seen - target) <= window
+        if converged or pulses >= job.verify.max_pulses:
+            break
+        rising = seen < target
+        if job.verify.pulses == "adaptive-width":
+            ratio = next_ratio(seen, target, before, ratio, job.verify.longest)
+            before = seen
+        yield from _pulse(tile, operation, job, row, column, rising, ratio)
+        pulses += 1
+    device = float(tile.conductance()[row, column])
+    tile.trace.outcomes.append(
+        CellOutcome(operation, tile.name, row, column, target, seen, device, pulses, bool(converged))
+    )
+
+
+def next_ratio(seen: float, target: float, before: float | None, ratio: float, longest: float) -> float:
+    """Return the width of the next adaptive pulse in base widths, a multiple of 1/8.
+
+    A secant step: the last pulse of ``ratio`` base widths moved the cell from ``before`` to ``seen`` [S];
+    the next one is as much longer as the rest of the way is. The first pulse, and one in the other
+    direction, has the base width; none is shorter than an eighth of it or longer than ``longest``.
+    """
+    if before is None or (seen - before) * (target - seen) <= 0:
+        return 1.0
+    wanted = ratio * (target - seen) / (seen - before)
+    return max(1.0, round(8 * min(wanted, longest))) / 8
+
+
+def visible_range(tile: Tile) -> tuple[float, float]:
+    """Return the lowest and highest conductance [S] that a read of one cell can see."""
+    series = tile.array.cell.series_resistance
+    low, high = (float(np.mean(bound)) for bound in tile.array.device.conductance_range())
+    return low / (1 + low * series), high / (1 + high * series)
+
+
+def _verify_span(tile: Tile, highest: float) -> AdcRange:
+    setting = tile.periphery.adc.range
+    if not isinstance(setting, str):
+        return AdcRange(setting[0], setting[1], calibrated=False)
+    full = tile.periphery.dac.range[1] * highest * tile.periphery.sense.gain
+    return AdcRange(0.0, 1.05 * full, calibrated=True)
+
+
+def _verify(tile: Tile, operation: int, row: int, column: int, span: AdcRange, timing: ReadTiming) -> Process:
+    """Read one cell; returns its conductance as the controller computes it from the code [S]."""
+    voltage = np.zeros(tile.array.rows)
+    voltage[row] = tile.periphery.dac.range[1]
+    actual, _ = yield from convert_inputs(tile, operation, "convert", voltage)
+    drives = read_drives(tile, actual, range(row, row + 1), timing)
+    phase = Phase("verify", timing.duration, drives, (timing.strobe,))
+    index, result = yield from tile.run_phase(operation, phase, timing.origin)
+    charging_energy(tile, operation, index, drives, "verify")
+    sense_energy(tile, operation, index, "verify", result, 1)
+    net = (tile.array.bottom or ())[column]
+    sampled = -result.samples.current[0, [tile.network.net_index[str(net)]]]
+    codes = yield from convert_outputs(tile, operation, "convert", sampled, span)
+    yield from tile.wait(operation, "decide", "sequencer", tile.periphery.sequencer.decide_time)
+    return float(codes.values[0]) / tile.periphery.sense.gain / float(actual[row])
+
+
+def pulse_drives(
+    tile: Tile, scheme: Scheme, row: int, column: int, shape: Waveform, half: Waveform, rising: bool
+) -> dict[str, Waveform]:
+    """Return the drives of a programming pulse on one cell.
+
+    ``shape`` is the full pulse, ``half`` the same at half amplitude; ``rising`` is a SET.
+    """
+    array = tile.array
+    words = [str(net) for net in array.left or ()]
+    bits = [str(net) for net in array.bottom or ()]
+    ground = level(0.0)
+    word, bit = (shape, ground) if rising else (ground, shape)
+    if scheme == "gate":
+        drives = dict.fromkeys(words, ground) | dict.fromkeys(bits, word)
+        drives[(array.gates or ())[row]] = level(array.cell.gate_voltage)
+    else:
+        drives = dict.fromkeys((*words, *bits), half)
+    drives[words[row]] = word
+    drives[bits[column]] = bit
+    return drives
+
+
+def _pulse(
+    tile: Tile, operation: int, job: Programming, row: int, column: int, rising: bool, ratio: float
+) -> Process:
+    spec = job.set_pulse if rising else job.reset_pulse
+    driver = tile.periphery.driver
+    rise, fall, width = (
+        femtoseconds(driver.rise),
+        femtoseconds(driver.fall),
+        max(round(femtoseconds(spec.width) * ratio), 1),
+    )
+    shape = pulse(spec.amplitude, rise_fs=rise, width_fs=width, fall_fs=fall)
+    half = pulse(spec.amplitude / 2, rise_fs=rise, width_fs=width, fall_fs=fall)
+    drives = pulse_drives(tile, job.scheme, row, column, shape, half, rising)
+    phase = Phase("write", rise + width + fall, drives)
+    before, g_before = _cell(tile, row, column)
+    start = tile.now
+    index, _ = yield from tile.run_phase(operation, phase, "driver.rise + pulse width + driver.fall")
+    charging_energy(tile, operation, index, drives, "write")
+    after, g_after = _cell(tile, row, column)
+    line = str((tile.array.left if rising else tile.array.bottom or ())[row if rising else column])  # type: ignore[index]
+    tile.trace.pulses.append(
+        PulseRecord(
+            operation, index, start, tile.name, row, column, line, spec.amplitude, seconds(width), before, after, g_before,
+            g_after,
+        )
+    )  # fmt: skip
+    yield from tile.wait(operation, "recover", "sequencer", tile.periphery.sequencer.recover_time)
+
+
+def _cell(tile: Tile, row: int, column: int) -> tuple[float, float]:
+    """Return state (its first variable) and conductance [S] of one cell."""
+    state = tile.state[row, column]
+    return float(np.ravel(state)[0]), float(tile.conductance()[row, column])

@@ -1,0 +1,40 @@
+"""Digital control of a tile: line selection, recovery between pulses, decision, combination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cosim.records import Formula
+from cosim.units import Joule, Second, check, quantity
+
+_TUD = "TU Delft CIM tile, configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class Sequencer:
+    """Times and energies of the control logic."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    select_time: Second = quantity(
+        2e-9, source=f"{_TUD}: one 2 ns clock", doc="to select lines and let gates settle"
+    )
+    recover_time: Second = quantity(2e-9, source=f"{_TUD}: one 2 ns clock", doc="lines at 0 V after a pulse")
+    decide_time: Second = quantity(
+        2e-9, source=f"{_TUD}: one 2 ns clock", doc="to compare a verify read with its window"
+    )
+    combine_time: Second = quantity(
+        2e-9, source=f"{_TUD}: one 2 ns clock", doc="to combine the columns of one product"
+    )
+    combine_energy: Joule = quantity(0.25e-12, source=f"{_TUD}: adder 0.25 pJ", doc="per output and product")
+
+    def __post_init__(self) -> None:
+        for name in ("select_time", "recover_time", "decide_time", "combine_time"):
+            check(getattr(self, name) > 0, "sequencer", name, "above zero", getattr(self, name))
+        check(self.combine_energy >= 0, "sequencer", "combine_energy", "zero or above", self.combine_energy)
+
+    def combine_formula(self) -> Formula:
+        """Return how the energy of combining columns is computed."""
+        source = Sequencer.__dataclass_fields__["combine_energy"].metadata["source"]
+        return Formula("outputs * combine_energy", f"combine_energy = {self.combine_energy:.6g} J", source)

@@ -1,0 +1,266 @@
+"""A tile: one crossbar array with its periphery, as resources on the event time line.
+
+The tile owns the state of its array (and, with line capacitance, the node voltages). A phase is atomic:
+the tile ages its cells at 0 V over the gap since the last phase, asks the backend of that phase's kind,
+waits for the true duration, and then commits the new state and writes the records.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import simpy
+
+from cosim.components.adc import Adc
+from cosim.components.bank import Bank, Process
+from cosim.components.dac import Dac
+from cosim.components.driver import Driver
+from cosim.components.sense import Sense
+from cosim.components.sequencer import Sequencer
+from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult
+from cosim.crossbar.drive import Phase
+from cosim.crossbar.network import CrossbarArray, Network
+from cosim.devices.base import FloatArray
+from cosim.errors import CosimError, InputError, PhaseError, UnsupportedRequestError
+from cosim.records import BusyRecord, Formula, PhaseRecord, Trace
+from cosim.rng import shell_uniforms, stream_seed
+from cosim.units import femtoseconds, seconds
+
+PHASE_KINDS = ("read", "verify", "write")
+
+_NETWORK_SOURCE = "solution of the network equations by the backend of the phase"
+NETWORK_FORMULAS: Mapping[str, Formula] = {
+    "cells": Formula(
+        "integral of i^2 / G over every device", "i, G: solved and device state", _NETWORK_SOURCE
+    ),
+    "access devices": Formula(
+        "integral of i^2 * R_access", "R_access: cell.access_resistance", _NETWORK_SOURCE
+    ),
+    "wires": Formula("integral of i^2 * R over every segment", "R: array.wires", _NETWORK_SOURCE),
+    "line ends": Formula(
+        "integral of i^2 * R", "R: driver output and sense input resistance", _NETWORK_SOURCE
+    ),
+    "driver sink": Formula(
+        "integral of the negative part of v*i at driven nets",
+        "energy that flows into a driver is lost",
+        _NETWORK_SOURCE,
+    ),
+    "line capacitance": Formula("gain of C*V^2/2 of the lines", "C: array.wires", _NETWORK_SOURCE),
+    "numerical": Formula(
+        "delivered - absorbed - dissipated - stored",
+        "what the two sides of the balance differ by",
+        _NETWORK_SOURCE,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Periphery:
+    """The converters, drivers, sense circuits and control of one array."""
+
+    dac: Dac = field(default_factory=Dac)
+    adc: Adc = field(default_factory=Adc)
+    driver: Driver = field(default_factory=Driver)
+    sense: Sense = field(default_factory=Sense)
+    sequencer: Sequencer = field(default_factory=Sequencer)
+
+
+@dataclass(frozen=True, slots=True)
+class LineCapacitance:
+    """Capacitance of one whole line [F]; the drivers account C·V² where the network stores nothing."""
+
+    word: float
+    bit: float
+    gate: float
+
+
+class Tile:
+    """One array, its state and its periphery."""
+
+    def __init__(
+        self,
+        environment: simpy.Environment,
+        trace: Trace,
+        name: str,
+        network: Network,
+        state: FloatArray,
+        periphery: Periphery,
+        capacitance: LineCapacitance,
+        backends: Mapping[str, CrossbarBackend],
+        *,
+        adc_bank: Bank | None,
+        temperature: float,
+        seed: int,
+    ) -> None:
+        self.environment, self.trace, self.name = environment, trace, name
+        self.network, self.periphery, self.capacitance = network, periphery, capacitance
+        self.state = state
+        self.node_voltages: tuple[FloatArray, ...] | None = None
+        self.backends = dict(backends)
+        self.temperature = temperature
+        self.adc_bank = adc_bank or Bank(environment, trace, f"{name}.adc", periphery.adc.count)
+        self._busy = simpy.Resource(environment, capacity=1)
+        self._last_fs = int(environment.now)
+        self._seed = stream_seed(seed, f"tiles/{name}/phases")
+        self._count = 0
+        trace.capacities[f"{name}.array"] = 1
+        self._register_formulas()
+
+    @property
+    def array(self) -> CrossbarArray:
+        """The array of the tile."""
+        return self.network.arrays[0]
+
+    @property
+    def now(self) -> int:
+        """Event time [fs]."""
+        return int(self.environment.now)
+
+    def conductance(self) -> FloatArray:
+        """Return the conductance of the devices [S], ``(rows, columns)``."""
+        return self.array.device.conductance(self.state)
+
+    def seen_conductance(self) -> FloatArray:
+        """Return the conductance of device and conducting access device in series [S]."""
+        device = self.conductance()
+        return device / (1.0 + device * self.array.cell.series_resistance)
+
+    def hand_over(self, backends: Mapping[str, CrossbarBackend]) -> None:
+        """Answer the coming phases with other backends; the state goes with the tile."""
+        self.backends.update(backends)
+
+    def wait(self, operation: int, kind: str, resource: str, duration_s: float) -> Process:
+        """Hold the control of the tile for a time [s], recorded as ``kind``."""
+        start, duration = self.now, femtoseconds(duration_s)
+        name = f"{self.name}.{resource}"
+        self.trace.capacities.setdefault(name, 1)
+        self.trace.busy.append(BusyRecord(name, 0, operation, kind, start, start, start + duration))
+        yield self.environment.timeout(duration)
+
+    def energy(self, operation: int, phase: int, component: str, kind: str, energy_j: float) -> None:
+        """Account an energy [J] of a component of the periphery."""
+        if energy_j:
+            self.trace.energy(
+                operation, phase, self.name, component, kind, energy_j, f"{self.name}/{component}"
+            )
+
+    def run_phase(self, operation: int, phase: Phase, duration_from: str) -> Process:
+        """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``."""
+        asked = self.now
+        with self._busy.request() as turn:
+            yield turn
+            start = self.now
+            index = len(self.trace.phases)
+            request = self._request(phase, start)
+            backend = self.backends[phase.kind]
+            future = backend.submit(request)
+            if backend.costly:
+                yield self.environment.timeout(0)  # lets phases of the same instant be submitted too
+            result = self._result(future.result, operation, phase)
+            yield self.environment.timeout(result.duration_fs)
+            index = self._commit(operation, phase, backend.name, asked, start, result, duration_from)
+        return index, result
+
+    def _request(self, phase: Phase, start: int) -> PhaseRequest:
+        self._count += 1
+        seed = (self._seed + self._count) % (1 << 128)
+        aged = self._aged(start, seed)
+        return PhaseRequest(self.network, (aged,), self.node_voltages, start, self.temperature, phase, seed)
+
+    def _aged(self, start: int, seed: int) -> FloatArray:
+        """Return the state after the gap at 0 V since the last phase."""
+        device = self.array.device
+        gap = seconds(start - self._last_fs)
+        if gap <= 0 or not device.moves:
+            return self.state
+        at_rest = np.zeros(self.array.shape)
+        aged = device.advance(self.state, at_rest, gap, self.temperature)
+        if device.stochastic:
+            rng = np.random.Generator(np.random.PCG64([seed & ((1 << 64) - 1), seed >> 64, 1]))
+            exposure = gap * device.exposure_rate(at_rest, self.temperature)
+            aged = device.fluctuate(self.state, aged, exposure, shell_uniforms(rng, self.array.shape))
+        return aged
+
+    def _result(self, answer: object, operation: int, phase: Phase) -> PhaseResult:
+        label = f"{len(self.trace.phases)} ({phase.kind} on tile {self.name}, operation {operation})"
+        try:
+            return answer()  # type: ignore[operator,no-any-return]
+        except (InputError, PhaseError):
+            raise
+        except CosimError as error:
+            deck = str(getattr(error, "deck_path", "") or "")
+            raise PhaseError(label, deck, str(error)) from error
+
+    def _commit(
+        self,
+        operation: int,
+        phase: Phase,
+        backend: str,
+        asked: int,
+        start: int,
+        result: PhaseResult,
+        duration_from: str,
+    ) -> int:
+        trace, index = self.trace, len(self.trace.phases)
+        low, high = self.array.device.state_bounds()
+        state = result.states[0]
+        outside = int(np.count_nonzero((state < low) | (state > high)))
+        self.state = np.clip(state, low, high) if outside else state
+        self.node_voltages = result.node_voltages
+        self._last_fs = start + result.duration_fs
+        e = result.energy
+        cells, numerical = float(sum(part.sum() for part in e.cells)), e.numerical
+        trace.phases.append(
+            PhaseRecord(
+                index, operation, self.name, phase.kind, backend, start, result.duration_fs, float(e.delivered.sum()),
+                float(e.absorbed.sum()), cells, e.access, e.wires, e.terminations, e.stored, numerical,
+                result.kcl_residual, outside, "+".join(result.applied), duration_from,
+            )
+        )  # fmt: skip
+        trace.busy.append(
+            BusyRecord(
+                f"{self.name}.array", 0, operation, phase.kind, asked, start, start + result.duration_fs
+            )
+        )
+        parts = {
+            "cells": cells, "access devices": e.access, "wires": e.wires, "line ends": e.terminations,
+            "driver sink": float(e.absorbed.sum()), "line capacitance": e.stored, "numerical": numerical,
+        }  # fmt: skip
+        for component, value in parts.items():
+            if value:
+                trace.energy(operation, index, self.name, component, phase.kind, value, component)
+        return index
+
+    def _register_formulas(self) -> None:
+        p, formulas = self.periphery, self.trace.formulas
+        formulas.update(NETWORK_FORMULAS)
+        formulas[f"{self.name}/dac"] = p.dac.formula()
+        formulas[f"{self.name}/adc"] = p.adc.formula()
+        for component, formula in p.sense.formulas().items():
+            formulas[f"{self.name}/sense {component}"] = formula
+        formulas[f"{self.name}/word-line charging"] = p.driver.line_formula(self.capacitance.word)
+        formulas[f"{self.name}/bit-line charging"] = p.driver.line_formula(self.capacitance.bit)
+        formulas[f"{self.name}/gate-line charging"] = p.driver.line_formula(self.capacitance.gate)
+        formulas[f"{self.name}/digital"] = p.sequencer.combine_formula()
+
+
+def refusals(network: Network, backends: Mapping[str, CrossbarBackend]) -> None:
+    """Raise `UnsupportedRequestError` if a backend cannot answer a kind of phase on this network."""
+    for kind, backend in backends.items():
+        reason = backend.refusal(network, kind)
+        if reason is not None:
+            raise UnsupportedRequestError(reason)
+
+
+def with_capacitance(network: Network, word: float, bit: float) -> Network:
+    """Return the network with capacitance per crossing [F] on its lines (fidelity ``rc``)."""
+    arrays = tuple(
+        dataclasses.replace(
+            array, segments=dataclasses.replace(array.segments, c_word_line=word, c_bit_line=bit)
+        )
+        for array in network.arrays
+    )
+    return Network(arrays)

@@ -1,0 +1,224 @@
+"""The one seam: ``CrossbarBackend.run(PhaseRequest) -> PhaseResult``, and its registry.
+
+A request is a plain value: it can be pickled, replayed, hashed for the journal, written beside a
+failing deck, or given to two backends for cross-validation. Backends are found by name through the
+entry-point group ``cosim.backends``, so that the floors above never import one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cosim.crossbar.drive import Phase
+from cosim.crossbar.network import Network
+from cosim.devices.base import FloatArray
+from cosim.devices.registry import unknown
+from cosim.errors import UnknownNameError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhaseRequest:
+    """Everything that determines the outcome of a phase.
+
+    ``states``: one array ``(rows, columns[, k])`` for each array of the network. ``node_voltages``:
+    one array ``(2, rows, columns)`` [V] each (word nodes, bit nodes) where wires have capacitance,
+    else None. ``start_fs``: event time; ``temperature`` [K]; ``noise_seed``: seeds the random part of
+    this phase alone.
+    """
+
+    network: Network
+    states: tuple[FloatArray, ...]
+    node_voltages: tuple[FloatArray, ...] | None
+    start_fs: int
+    temperature: float
+    phase: Phase
+    noise_seed: int
+
+    def digest(self) -> str:
+        """Return a hash of everything but ``start_fs``: equal digests have equal results."""
+        hasher = hashlib.sha256()
+        for part in (
+            self.network,
+            self.states,
+            self.node_voltages,
+            self.temperature,
+            self.phase,
+            self.noise_seed,
+        ):
+            _feed(hasher, part)
+        return hasher.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Nets at the strobes: ``voltage`` [V] and ``current`` [A, into the array], ``(strobes, nets)``."""
+
+    times_fs: tuple[int, ...]
+    nets: tuple[str, ...]
+    voltage: FloatArray
+    current: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Energy:
+    """Energy of a phase [J]; the two sides of the balance are computed independently.
+
+    ``delivered`` and ``absorbed``: per net of the network, the integrals of the positive and of the
+    negative part of v·i at the net (both >= 0). ``cells``: per array ``(rows, columns)``, dissipated in
+    the devices. ``access``, ``wires``, ``terminations``: dissipated in access devices, line segments
+    and line-end resistances. ``stored``: gain of the energy stored in line capacitance.
+    """
+
+    delivered: FloatArray
+    absorbed: FloatArray
+    cells: tuple[FloatArray, ...]
+    access: float
+    wires: float
+    terminations: float
+    stored: float = 0.0
+
+    @property
+    def dissipated(self) -> float:
+        """Sum of everything dissipated in the network [J]."""
+        return float(sum(cells.sum() for cells in self.cells)) + self.access + self.wires + self.terminations
+
+    @property
+    def numerical(self) -> float:
+        """What the book-keeping leaves over [J]: delivered - absorbed - dissipated - stored."""
+        return float(self.delivered.sum() - self.absorbed.sum()) - self.dissipated - self.stored
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SavedWaveforms:
+    """Waveforms kept for display: ``times_s`` within the phase [s], ``voltage`` ``(times, nets)`` [V]."""
+
+    times_s: FloatArray
+    nets: tuple[str, ...]
+    voltage: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """How far a second backend's answer lies from the first one's.
+
+    ``current_relative`` is relative to the largest line current of the phase, ``state_absolute`` to
+    the full range of the state, ``energy_relative`` to the delivered energy of the phase;
+    ``largest_current`` [A] and ``delivered`` [J] are what they are relative to.
+    """
+
+    current_relative: float
+    state_absolute: float
+    energy_relative: float
+    largest_current: float
+    delivered: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhaseResult:
+    """The outcome of a phase, atomic: it is committed as a whole or not at all.
+
+    ``duration_fs`` is the true duration (shorter than asked for after a stop). ``net_charge`` [C]:
+    per net, the integral of the current into the array. ``kcl_residual``: largest relative violation
+    of Kirchhoff's current law. ``applied`` lists what the backend did beside solving (for example
+    ``stochastic``, ``plain_resistors``).
+    """
+
+    states: tuple[FloatArray, ...]
+    node_voltages: tuple[FloatArray, ...] | None
+    duration_fs: int
+    samples: Samples
+    net_charge: FloatArray
+    energy: Energy
+    kcl_residual: float
+    applied: tuple[str, ...] = ()
+    saved: SavedWaveforms | None = None
+    deviation: Deviation | None = None
+
+
+class CrossbarBackend(ABC):
+    """Answers phase requests. Implementations keep nothing between requests that changes a result."""
+
+    name: ClassVar[str]
+    costly: ClassVar[bool] = False
+    """Whether a phase takes long enough to be worth a journal entry."""
+
+    @abstractmethod
+    def run(self, request: PhaseRequest) -> PhaseResult:
+        """Answer a request; raises `UnsupportedRequestError` for one that it cannot answer."""
+
+    def submit(self, request: PhaseRequest) -> Future[PhaseResult]:
+        """Answer a request, possibly in another process; errors are raised by the future."""
+        future: Future[PhaseResult] = Future()
+        try:
+            future.set_result(self.run(request))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def refusal(self, network: Network, kind: str) -> str | None:
+        """Return why phases of this kind on this network cannot be answered, or None.
+
+        Asked once when a system is built, so that a person learns it before the run.
+        """
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the manifest should say: engine, version, options."""
+        return {"backend": self.name}
+
+    def close(self) -> None:
+        """Release workers; the backend is not used afterwards."""
+
+
+BackendFactory = Callable[..., CrossbarBackend]
+
+
+@cache
+def registered() -> Mapping[str, EntryPoint]:
+    """Return every registered backend by name, not loaded."""
+    return {point.name: point for point in entry_points(group="cosim.backends")}
+
+
+def find(name: str) -> BackendFactory:
+    """Return the backend factory called ``name``; `UnknownNameError` lists the known ones."""
+    points = registered()
+    if name not in points:
+        raise UnknownNameError(unknown("backend", name, points))
+    factory: BackendFactory = points[name].load()
+    return factory
+
+
+def _feed(hasher: hashlib._Hash, value: object) -> None:
+    """Feed a value of the seam to a hash, by content and never by identity."""
+    if isinstance(value, np.ndarray):
+        hasher.update(f"array{value.shape}{value.dtype.str}".encode())
+        hasher.update(np.ascontiguousarray(value).tobytes())
+    elif dataclasses.is_dataclass(value):
+        hasher.update(type(value).__qualname__.encode())
+        for entry in dataclasses.fields(value):
+            _feed(hasher, getattr(value, entry.name))
+    elif isinstance(value, Mapping):
+        for key in sorted(value):
+            _feed(hasher, key)
+            _feed(hasher, value[key])
+    elif isinstance(value, tuple):
+        hasher.update(f"tuple{len(value)}".encode())
+        for item in value:
+            _feed(hasher, item)
+    else:
+        hasher.update(f"{type(value).__name__}:{value!r};".encode())
+
+
+def net_vector(network: Network, values: Mapping[str, float], fill: float = 0.0) -> FloatArray:
+    """Return ``values`` as an array in the order of ``network.nets``."""
+    return np.array([values.get(net, fill) for net in network.nets])

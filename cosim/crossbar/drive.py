@@ -1,0 +1,147 @@
+"""What happens to the nets over one phase: waveforms, strobes, stop conditions.
+
+Times within a phase are integer femtoseconds from its start. A net that a phase does not name floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from cosim.devices.base import FloatArray
+from cosim.errors import CrossbarError
+
+
+@dataclass(frozen=True, slots=True)
+class Waveform:
+    """A piecewise-linear voltage: ``voltages`` [V] at ``times_fs``, constant before and after."""
+
+    times_fs: tuple[int, ...]
+    voltages: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.times_fs) != len(self.voltages) or not self.times_fs:
+            raise CrossbarError(
+                f"a waveform needs as many times as voltages, not {len(self.times_fs)} and {len(self.voltages)}"
+            )
+        if any(later <= earlier for earlier, later in pairwise(self.times_fs)):
+            raise CrossbarError(f"the times of a waveform must increase, but are {self.times_fs}")
+        if not all(abs(voltage) < float("inf") for voltage in self.voltages):
+            raise CrossbarError(f"the voltages of a waveform must be finite, but are {self.voltages}")
+
+    @property
+    def is_level(self) -> bool:
+        """Whether the voltage never changes."""
+        return len(set(self.voltages)) == 1
+
+    def at(self, times_fs: FloatArray) -> FloatArray:
+        """Return the voltage [V] at the given times [fs]."""
+        return np.interp(times_fs, self.times_fs, self.voltages)
+
+
+def level(voltage: float) -> Waveform:
+    """Return a constant voltage [V]."""
+    return Waveform((0,), (voltage,))
+
+
+def pulse(
+    amplitude: float, *, width_fs: int, rise_fs: int, fall_fs: int, delay_fs: int = 0, base: float = 0.0
+) -> Waveform:
+    """Return a trapezoidal pulse; ``width_fs`` is the plateau, as in SPICE.
+
+    ``amplitude`` and ``base`` in volts. Edges and plateau must last at least one femtosecond.
+    """
+    if min(width_fs, rise_fs, fall_fs) < 1 or delay_fs < 0:
+        raise CrossbarError(
+            "the edges and the plateau of a pulse must last at least 1 fs, and its delay must not be negative"
+        )
+    start = (0,) if delay_fs else ()
+    top = delay_fs + rise_fs
+    times = (*start, delay_fs, top, top + width_fs, top + width_fs + fall_fs)
+    return Waveform(times, (*(base for _ in start), base, amplitude, amplitude, base))
+
+
+@dataclass(frozen=True, slots=True)
+class StopCondition:
+    """Ends a phase early: when a net's voltage or current crosses a threshold.
+
+    ``threshold`` in volt or ampere; the crossing counts in the given direction, and ``delay_fs`` later
+    the drivers of ``nets`` ramp to ``level`` [V] within ``ramp_fs``.
+    """
+
+    net: str
+    quantity: Literal["voltage", "current"]
+    threshold: float
+    direction: Literal["rising", "falling"]
+    delay_fs: int
+    nets: tuple[str, ...]
+    level: float
+    ramp_fs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One phase: ``kind`` (read, write, verify ...), duration, driven nets, strobes, what to save.
+
+    ``save`` names nets whose waveform the result keeps for display. Gate nets hold one level for the
+    whole phase.
+    """
+
+    kind: str
+    duration_fs: int
+    drives: Mapping[str, Waveform]
+    strobes_fs: tuple[int, ...] = ()
+    save: tuple[str, ...] = ()
+    stops: tuple[StopCondition, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.duration_fs < 1:
+            raise CrossbarError(f"a phase must last at least 1 fs, not {self.duration_fs}")
+        if any(not 0 <= strobe <= self.duration_fs for strobe in self.strobes_fs):
+            raise CrossbarError(
+                f"the strobes {self.strobes_fs} must lie within the phase of {self.duration_fs} fs"
+            )
+
+    def corners_fs(self) -> tuple[int, ...]:
+        """Return every instant where a drive bends or a strobe samples, with 0 and the end."""
+        instants = {0, self.duration_fs, *self.strobes_fs}
+        for waveform in {id(wave): wave for wave in self.drives.values()}.values():
+            if len(waveform.times_fs) > 1:
+                instants.update(t for t in waveform.times_fs if 0 < t < self.duration_fs)
+        return tuple(sorted(instants))
+
+    def gate_level(self, net: str) -> float:
+        """Return the level [V] of a gate net; an undriven gate is at 0 V.
+
+        Raises `CrossbarError` for a gate that changes during the phase.
+        """
+        waveform = self.drives.get(net)
+        if waveform is None:
+            return 0.0
+        if not waveform.is_level:
+            raise CrossbarError(
+                f"gate net {net} must hold one level during a phase; use one phase for each level"
+            )
+        return waveform.voltages[0]
+
+
+def drive_table(phase: Phase, nets: Sequence[str], times_fs: Sequence[int]) -> FloatArray:
+    """Return the voltage of each net at each time, shape ``(times, nets)``; NaN where a net floats."""
+    times = np.asarray(times_fs, dtype=np.float64)
+    floating = np.full(len(times_fs), np.nan)
+    columns: dict[int, FloatArray] = {}
+    chosen = []
+    for net in nets:
+        waveform = phase.drives.get(net)
+        if waveform is None:
+            chosen.append(floating)
+            continue
+        key = id(waveform)
+        if key not in columns:
+            columns[key] = waveform.at(times)
+        chosen.append(columns[key])
+    return np.array(chosen).T.copy()

@@ -1,0 +1,167 @@
+"""What a device model is: a frozen parameter set with pure functions on state arrays.
+
+A model never stores state. One array ``(rows, columns)`` (or ``(rows, columns, k)`` for ``k`` state
+variables) is handed in and a new one handed out. Parameter fields may themselves be arrays
+``(rows, columns)`` (device-to-device variation); every formula then broadcasts.
+
+A model whose state follows a differential equation also emits its ngspice twin (`Subcircuit`) from
+the same parameters; a model without one is a static resistor for ngspice and can only be read there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.errors import DeviceError
+from cosim.units import check, is_positive, quantity
+
+FloatArray = NDArray[np.float64]
+Parameter = float | FloatArray
+
+BOLTZMANN_OVER_CHARGE = 8.617333262e-5
+"""k/q [V/K], CODATA 2018."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subcircuit:
+    """The ngspice twin of a device model.
+
+    ``text`` defines ``.subckt NAME p n STATE... params: ...``; the state nodes follow the terminals
+    ``p n`` in the order of the state's last axis. A node's voltage times ``scale`` is the state.
+    ``initial`` names the instance parameter that takes the initial value of each node (already
+    divided by the scale). ``parameters`` are the other instance parameters: one value for all
+    cells, or an array ``(rows, columns)``. ``options`` are the ``.options`` that the model needs.
+    """
+
+    name: str
+    text: str
+    state_nodes: tuple[str, ...]
+    initial: tuple[str, ...]
+    parameters: Mapping[str, Parameter]
+    scale: tuple[float, ...] = (1.0,)
+    options: Mapping[str, float] = field(default_factory=dict)
+
+
+class DeviceModel(ABC):
+    """A two-terminal memristive device; current flows from the word-line to the bit-line side.
+
+    Positive voltage raises the conductance (SET), negative voltage lowers it (RESET).
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    name: ClassVar[str]
+    """Name in scenarios and in the registry."""
+    linear: ClassVar[bool] = True
+    """Whether ``current`` is ``conductance(state) * voltage``."""
+    moves: ClassVar[bool] = True
+    """Whether the state can change at all."""
+    reference: ClassVar[str]
+    """The published source of the equations."""
+
+    @abstractmethod
+    def conductance(self, state: FloatArray) -> FloatArray:
+        """Return the conductance [S] at zero voltage, shape of the cells."""
+
+    @abstractmethod
+    def state_for(self, conductance: FloatArray) -> FloatArray:
+        """Return the state with this conductance [S], clipped to what the device can reach."""
+
+    @abstractmethod
+    def conductance_range(self) -> tuple[Parameter, Parameter]:
+        """Return the lowest and the highest conductance [S] that the state can express."""
+
+    @abstractmethod
+    def advance(
+        self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
+    ) -> FloatArray:
+        """Return the state after ``duration`` [s] at constant ``voltage`` [V] and ``temperature`` [K].
+
+        ``voltage`` may have leading batch axes, which the result then has too; ``duration`` is one
+        number or an array that broadcasts with ``voltage``.
+        """
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether `fluctuate` adds random switching to a phase."""
+        return False
+
+    def state_bounds(self) -> tuple[float, float]:
+        """Return the lowest and the highest value of the state."""
+        return 0.0, 1.0
+
+    def initial_state(self, shape: tuple[int, int], rng: np.random.Generator) -> FloatArray:
+        """Return the state of ``shape`` cells before any pulse: all in the high-resistance state."""
+        low, _ = self.conductance_range()
+        return self.state_for(np.broadcast_to(np.asarray(low, dtype=np.float64), shape).copy())
+
+    def current(self, state: FloatArray, voltage: FloatArray) -> FloatArray:
+        """Return the current [A] at ``voltage`` [V]."""
+        return self.conductance(state) * voltage
+
+    def current_slope(self, state: FloatArray, voltage: FloatArray) -> FloatArray:
+        """Return the derivative of `current` by the voltage [S]."""
+        return np.broadcast_to(
+            self.conductance(state), np.broadcast_shapes(state.shape, voltage.shape)
+        ).copy()
+
+    def exposure_rate(self, voltage: FloatArray, temperature: float) -> FloatArray:
+        """Return the rate [1/s] whose time integral over a phase `fluctuate` needs."""
+        return np.zeros_like(voltage)
+
+    def fluctuate(
+        self, before: FloatArray, after: FloatArray, exposure: FloatArray, uniforms: FloatArray
+    ) -> FloatArray:
+        """Return ``after`` (the mean state at the end of a phase) with its random part added.
+
+        ``exposure`` is the integral of `exposure_rate` over the phase, ``uniforms`` two uniform draws
+        a cell, shape ``(2, rows, columns)``.
+        """
+        return after
+
+    def programming_pulse(self, temperature: float) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """Return ``((V, s), (V, s))``: amplitude and width of a default SET and RESET pulse, or None.
+
+        One pulse moves the state by about 3 % of its range. None: the model cannot be programmed.
+        """
+        return None
+
+    def subcircuit(self, temperature: float) -> Subcircuit | None:
+        """Return the ngspice twin at ``temperature`` [K], or None for a model without an equation."""
+        return None
+
+    def select(self, cells: tuple[NDArray[np.intp], ...]) -> DeviceModel:
+        """Return the model of some cells: per-cell parameter arrays indexed by ``cells``."""
+        arrays = {
+            entry.name: getattr(self, entry.name)[cells]
+            for entry in dataclasses.fields(self)  # type: ignore[arg-type]
+            if isinstance(getattr(self, entry.name), np.ndarray)
+        }
+        return dataclasses.replace(self, **arrays) if arrays else self  # type: ignore[type-var]
+
+    def per_cell(self, **arrays: FloatArray) -> DeviceModel:
+        """Return the same model with some parameters as arrays ``(rows, columns)``."""
+        if not dataclasses.is_dataclass(self):
+            raise DeviceError(f"device model {self.name} is no dataclass, so it has no per-cell parameters")
+        return dataclasses.replace(self, **arrays)
+
+
+ModelFactory = Callable[..., DeviceModel]
+
+__all__ = [
+    "BOLTZMANN_OVER_CHARGE",
+    "DeviceModel",
+    "FloatArray",
+    "Parameter",
+    "Subcircuit",
+    "check",
+    "is_positive",
+    "quantity",
+]

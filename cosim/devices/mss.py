@@ -1,0 +1,155 @@
+r"""Metastable switch (MSS) memristor: N two-state switches with thermally activated transitions.
+
+With :math:`V_T = kT/q`, :math:`P_{on} = 1/(1+e^{-(V-V_{on})/V_T})` and
+:math:`P_{off} = 1/(1+e^{(V+V_{off})/V_T})` the fraction :math:`x` of switches that are on follows
+:math:`\dot x = [(1-x) P_{on} - x P_{off}]/\tau`, and :math:`G = x/R_{on} + (1-x)/R_{off}`.
+
+At constant voltage the equation is linear in :math:`x`, so a pulse of any length has the closed form
+:math:`x(t) = x_\infty + (x_0 - x_\infty) e^{-\lambda t}` with :math:`\lambda = (P_{on}+P_{off})/\tau`
+and :math:`x_\infty = P_{on}/(P_{on}+P_{off})`. The thresholds are soft: the state relaxes at 0 V too.
+
+Source: Nugent and Molter, "AHaH computing", PLOS ONE 9(2): e85175 (2014), generalized MSS model; the
+default parameters are those of the kT-RAM emulator's MSS profile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from cosim.devices.base import (
+    BOLTZMANN_OVER_CHARGE,
+    DeviceModel,
+    FloatArray,
+    Parameter,
+    Subcircuit,
+    check,
+    is_positive,
+    quantity,
+)
+from cosim.units import Ohm, Second, Volt
+
+_PROFILE = "kT-RAM neural core, default MSS profile"
+
+_SUBCIRCUIT = """\
+.subckt cosim_mss p n x params: r_on=1 r_off=1 v_on=1 v_off=1 tau=1 v_t=1 x0=0
+Cx x 0 {tau} ic={x0}
+Bx 0 x i=(1-v(x))*0.5*(1+tanh((v(p,n)-v_on)/(2*v_t)))-v(x)*0.5*(1-tanh((v(p,n)+v_off)/(2*v_t)))
+Bm p n i=v(p,n)*(v(x)/r_on+(1-v(x))/r_off)
+.ends cosim_mss
+"""
+
+
+def _logistic(z: FloatArray) -> FloatArray:
+    """Return 1/(1+exp(-z)) without overflow."""
+    result: FloatArray = 0.5 * (1.0 + np.tanh(0.5 * z))
+    return result
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Mss(DeviceModel):
+    """Metastable-switch memristor; the state is the fraction of switches that are on (0 to 1)."""
+
+    name: ClassVar[str] = "mss"
+    reference: ClassVar[str] = "Nugent and Molter, PLOS ONE 9(2): e85175 (2014)"
+
+    r_on: Ohm = quantity(1e3, source=_PROFILE, doc="resistance with all switches on")
+    r_off: Ohm = quantity(1e4, source=_PROFILE, doc="resistance with all switches off")
+    v_on: Volt = quantity(0.27, source=_PROFILE, doc="threshold of the off-to-on transition")
+    v_off: Volt = quantity(0.27, source=_PROFILE, doc="threshold of the on-to-off transition (magnitude)")
+    tau: Second = quantity(1e-5, source=_PROFILE, doc="time constant of a transition that is certain")
+    switches: int | None = quantity(
+        None,
+        source="cosim: None is the mean of infinitely many switches; the kT-RAM profile has 1000",
+        doc="number of switches: random switching follows the exact two-state chain; none: the mean",
+    )
+
+    def __post_init__(self) -> None:
+        for parameter in ("r_on", "r_off", "tau", "v_on", "v_off"):
+            value = getattr(self, parameter)
+            check(is_positive(value), self.name, parameter, "finite and above zero", value)
+        check(bool(np.all(np.asarray(self.r_on) < self.r_off)), self.name, "r_on", "below r_off", self.r_on)
+        check(self.switches is None or self.switches >= 1, self.name, "switches", "at least 1", self.switches)
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the model has a finite number of switches."""
+        return self.switches is not None
+
+    def conductance(self, state: FloatArray) -> FloatArray:
+        """Return G = x/R_on + (1-x)/R_off [S]."""
+        off = 1.0 / np.asarray(self.r_off)
+        result: FloatArray = off + state * (1.0 / np.asarray(self.r_on) - off)
+        return result
+
+    def state_for(self, conductance: FloatArray) -> FloatArray:
+        """Return the fraction of switches on at this conductance [S], clipped to 0..1."""
+        low, high = self.conductance_range()
+        result: FloatArray = np.clip((conductance - low) / (np.asarray(high) - low), 0.0, 1.0)
+        return result
+
+    def conductance_range(self) -> tuple[Parameter, Parameter]:
+        """Return 1/R_off and 1/R_on [S]."""
+        return 1.0 / self.r_off, 1.0 / self.r_on
+
+    def _probabilities(self, voltage: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
+        thermal = BOLTZMANN_OVER_CHARGE * temperature
+        return _logistic((voltage - self.v_on) / thermal), _logistic(-(voltage + self.v_off) / thermal)
+
+    def advance(
+        self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
+    ) -> FloatArray:
+        """Return the closed form of the linear equation after ``duration`` [s]."""
+        on, off = self._probabilities(voltage, temperature)
+        total = on + off
+        # -expm1 keeps full precision where almost nothing moves.
+        moved = -np.expm1(-total * (duration / self.tau))
+        result: FloatArray = state + (on / total - state) * moved
+        return result
+
+    def exposure_rate(self, voltage: FloatArray, temperature: float) -> FloatArray:
+        """Return (P_on + P_off)/tau [1/s]: its integral gives the survival of a switch's memory."""
+        on, off = self._probabilities(voltage, temperature)
+        return (on + off) / self.tau
+
+    def fluctuate(
+        self, before: FloatArray, after: FloatArray, exposure: FloatArray, uniforms: FloatArray
+    ) -> FloatArray:
+        """Return a draw of the exact two-state chain whose mean is ``after``.
+
+        With survival e = exp(-exposure) a switch that was off is on at the end with probability
+        b = after - before*e, one that was on with probability b + e.
+        """
+        from scipy.stats import binom
+
+        count = self.switches
+        if count is None:
+            return after
+        survival = np.exp(-exposure)
+        was_on = np.rint(before * count)
+        from_off = np.clip(after - before * survival, 0.0, 1.0)
+        from_on = np.clip(from_off + survival, 0.0, 1.0)
+        on = binom.ppf(uniforms[0], was_on, from_on) + binom.ppf(uniforms[1], count - was_on, from_off)
+        result: FloatArray = np.clip(np.maximum(on, 0.0) / count, 0.0, 1.0)
+        return result
+
+    def programming_pulse(self, temperature: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return pulses two thermal voltages above threshold, 3.4 % of tau long (P is 0.88 there)."""
+        margin = 2 * BOLTZMANN_OVER_CHARGE * temperature
+        width = 0.034 * float(np.mean(self.tau))
+        return (float(np.mean(self.v_on)) + margin, width), (float(np.mean(self.v_off)) + margin, width)
+
+    def subcircuit(self, temperature: float) -> Subcircuit:
+        """Return the twin: a capacitor of tau farad holds x, two B sources give rate and current."""
+        parameters: dict[str, Parameter] = {
+            "r_on": self.r_on,
+            "r_off": self.r_off,
+            "v_on": self.v_on,
+            "v_off": self.v_off,
+            "tau": self.tau,
+            "v_t": BOLTZMANN_OVER_CHARGE * temperature,
+        }
+        return Subcircuit("cosim_mss", _SUBCIRCUIT, ("x",), ("x0",), parameters)

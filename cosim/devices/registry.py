@@ -1,0 +1,63 @@
+"""Device models and presets by name, ours and those of other packages (entry points).
+
+A package offers a model through the entry-point group ``cosim.devices`` (a `DeviceModel` class) and a
+preset through ``cosim.device_presets`` (a model value, or a mapping of name to model value).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
+
+from cosim.devices.base import DeviceModel
+from cosim.devices.mss import Mss
+from cosim.devices.resistor import Resistor
+from cosim.devices.rs import RS_JSPICE, RS_KTRAM, Rs
+from cosim.errors import UnknownNameError
+
+_OURS: Mapping[str, type[DeviceModel]] = {model.name: model for model in (Mss, Rs, Resistor)}
+_PRESETS: Mapping[str, DeviceModel] = {
+    "rs-ktram": RS_KTRAM,
+    "rs-jspice": RS_JSPICE,
+    "mss-ktram": Mss(),
+    "mss-firm": Mss(r_on=100e3, r_off=1e6, v_on=0.6, v_off=0.6, tau=10e-6),
+}
+
+
+@cache
+def models() -> Mapping[str, type[DeviceModel]]:
+    """Return every device model class by its name."""
+    found = dict(_OURS)
+    for point in entry_points(group="cosim.devices"):
+        if point.name not in found:
+            found[point.name] = point.load()
+    return found
+
+
+def presets() -> Mapping[str, DeviceModel]:
+    """Return the parameter sets that have a name of their own."""
+    return _PRESETS
+
+
+def find(name: str) -> type[DeviceModel]:
+    """Return the model class called ``name``; `UnknownNameError` lists the known ones."""
+    known = models()
+    if name not in known:
+        raise UnknownNameError(unknown("device model", name, known))
+    return known[name]
+
+
+def find_preset(name: str) -> DeviceModel:
+    """Return the preset called ``name``; `UnknownNameError` lists the known ones."""
+    if name not in _PRESETS:
+        raise UnknownNameError(unknown("device preset", name, _PRESETS))
+    return _PRESETS[name]
+
+
+def unknown(what: str, name: str, known: Mapping[str, object]) -> str:
+    """Return the sentence for a name that nothing is registered under."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(sorted(known))}"
+    return f"there is no {what} called '{name}'; {hint}"

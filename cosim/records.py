@@ -1,0 +1,279 @@
+"""The trace of a run: append-only tables of frozen records.
+
+Every record type is a named tuple; a `Table` keeps its rows in columnar blocks, and full blocks go to
+the run's folder when there is one, so a run of a million phases does not grow in memory. Event times
+are integer femtoseconds in the records and two int64 columns in the tables (whole seconds and the
+femtoseconds within the second), since 2**63 fs is only 2.6 hours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.units import FEMTOSECONDS_PER_SECOND
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BLOCK_ROWS = 1 << 16
+"""Rows of a block before it is closed."""
+
+
+class PhaseRecord(NamedTuple):
+    """One circuit phase of one tile; energies in joule."""
+
+    phase: int
+    operation: int
+    tile: str
+    kind: str
+    backend: str
+    start_fs: int
+    duration_fs: int
+    delivered_j: float
+    absorbed_j: float
+    cells_j: float
+    access_j: float
+    wires_j: float
+    terminations_j: float
+    stored_j: float
+    numerical_j: float
+    kcl_residual: float
+    out_of_bounds: int
+    applied: str
+    duration_from: str
+
+
+class EnergyRecord(NamedTuple):
+    """One contribution to the energy of a run; ``formula`` is a key of `Trace.formulas`."""
+
+    operation: int
+    phase: int
+    tile: str
+    component: str
+    kind: str
+    energy_j: float
+    formula: str
+
+
+class BusyRecord(NamedTuple):
+    """One interval in which one unit of a resource was in use; it was asked for at ``asked_fs``."""
+
+    resource: str
+    unit: int
+    operation: int
+    kind: str
+    asked_fs: int
+    start_fs: int
+    end_fs: int
+
+
+class PulseRecord(NamedTuple):
+    """One programming pulse on one cell."""
+
+    operation: int
+    phase: int
+    start_fs: int
+    tile: str
+    row: int
+    column: int
+    line: str
+    amplitude_v: float
+    width_s: float
+    state_before: float
+    state_after: float
+    conductance_before_s: float
+    conductance_after_s: float
+
+
+class CellOutcome(NamedTuple):
+    """What write-verify reached on one cell; conductances in siemens as the verify read sees them."""
+
+    operation: int
+    tile: str
+    row: int
+    column: int
+    target_s: float
+    verified_s: float
+    device_s: float
+    pulses: int
+    converged: bool
+
+
+class ConversionRecord(NamedTuple):
+    """One conversion of an ADC column in a read; ``value`` is the bit-line current it stands for [A]."""
+
+    operation: int
+    vector: int
+    tile: str
+    column: int
+    current_a: float
+    code: int
+    value_a: float
+    saturated: bool
+
+
+class ReadValue(NamedTuple):
+    """One output of a read operation beside its exact value."""
+
+    operation: int
+    vector: int
+    output: int
+    value: float
+    ideal: float
+
+
+class OperationRecord(NamedTuple):
+    """One finished operation; ``details`` is what the summary says beside times and energy."""
+
+    operation: int
+    op: str
+    target: str
+    start_fs: int
+    end_fs: int
+    details: dict[str, Any]
+
+
+class Formula(NamedTuple):
+    """How an energy figure was computed: expression, the inputs with their values, source."""
+
+    expression: str
+    inputs: str
+    source: str
+
+
+class Table:
+    """Rows of one record type in columnar blocks."""
+
+    def __init__(self, name: str, record: type[tuple[Any, ...]], folder: Path | None) -> None:
+        self.name = name
+        self.fields: tuple[str, ...] = tuple(get_type_hints(record))
+        self._folder = folder
+        self._rows: list[tuple[Any, ...]] = []
+        self._blocks: list[dict[str, NDArray[Any]] | Path] = []
+        self._closed_rows = 0
+
+    def __len__(self) -> int:
+        return self._closed_rows + len(self._rows)
+
+    def append(self, record: tuple[Any, ...]) -> None:
+        """Add one record."""
+        self._rows.append(record)
+        if len(self._rows) >= BLOCK_ROWS:
+            self._close_block()
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """Yield every row as a plain tuple, in order."""
+        for block in self._blocks:
+            columns = self._read(block)
+            yield from zip(*(self._join(columns, field) for field in self.fields), strict=True)
+        yield from self._rows
+
+    def column(self, field: str) -> NDArray[Any]:
+        """Return one column as an array (times in seconds as float64)."""
+        position = self.fields.index(field)
+        parts = [np.asarray(self._join(self._read(block), field)) for block in self._blocks]
+        parts.append(np.asarray([row[position] for row in self._rows]))
+        return np.concatenate(parts) if self._blocks else parts[0]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the table as a pandas frame; ``*_fs`` columns become ``*_s`` and ``*_fs`` within it."""
+        import pandas as pd
+
+        blocks = [self._read(block) for block in self._blocks]
+        if self._rows or not blocks:
+            blocks.append(self._columns(self._rows))
+        return pd.concat([pd.DataFrame(block) for block in blocks], ignore_index=True)
+
+    def _columns(self, rows: list[tuple[Any, ...]]) -> dict[str, NDArray[Any]]:
+        columns: dict[str, NDArray[Any]] = {}
+        transposed = list(zip(*rows, strict=True)) if rows else [() for _ in self.fields]
+        for field, values in zip(self.fields, transposed, strict=True):
+            if field.endswith("_fs"):
+                split = [divmod(value, FEMTOSECONDS_PER_SECOND) for value in values]
+                columns[field[:-3] + "_s"] = np.array([whole for whole, _ in split], dtype=np.int64)
+                columns[field] = np.array([part for _, part in split], dtype=np.int64)
+            else:
+                columns[field] = np.array(values)
+        return columns
+
+    @staticmethod
+    def _join(columns: dict[str, NDArray[Any]], field: str) -> list[Any]:
+        if not field.endswith("_fs"):
+            values: list[Any] = columns[field].tolist()
+            return values
+        whole, part = columns[field[:-3] + "_s"].tolist(), columns[field].tolist()
+        return [a * FEMTOSECONDS_PER_SECOND + b for a, b in zip(whole, part, strict=True)]
+
+    def _close_block(self) -> None:
+        block = self._columns(self._rows)
+        self._closed_rows += len(self._rows)
+        self._rows = []
+        if self._folder is None:
+            self._blocks.append(block)
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{self.name}-{len(self._blocks):05d}.npz"
+        np.savez(path, allow_pickle=False, **block)
+        self._blocks.append(path)
+
+    @staticmethod
+    def _read(block: dict[str, NDArray[Any]] | Path) -> dict[str, NDArray[Any]]:
+        if isinstance(block, dict):
+            return block
+        with np.load(block, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+
+
+class Trace:
+    """Everything that happened in a run; reports read nothing else.
+
+    Tables: ``phases``, ``energies``, ``busy``, ``pulses``, ``outcomes``, ``conversions``, ``values``.
+    ``formulas`` maps a formula key to its `Formula`, ``capacities`` a resource to its number of
+    units, ``warnings`` holds sentences, ``end_fs`` the end of the run, ``operations`` the finished ones.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.phases = Table("phases", PhaseRecord, folder)
+        self.energies = Table("energies", EnergyRecord, folder)
+        self.busy = Table("busy", BusyRecord, folder)
+        self.pulses = Table("pulses", PulseRecord, folder)
+        self.outcomes = Table("outcomes", CellOutcome, folder)
+        self.conversions = Table("conversions", ConversionRecord, folder)
+        self.values = Table("values", ReadValue, folder)
+        self.operations: list[OperationRecord] = []
+        self.formulas: dict[str, Formula] = {}
+        self.capacities: dict[str, int] = {}
+        self.warnings: list[str] = []
+        self.end_fs = 0
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Every table of the trace."""
+        return (
+            self.phases, self.energies, self.busy, self.pulses, self.outcomes, self.conversions, self.values,
+        )  # fmt: skip
+
+    def frame(self, table: str = "phases") -> pd.DataFrame:
+        """Return one table (``phases`` unless named) as a pandas frame."""
+        return {entry.name: entry for entry in self.tables}[table].frame()
+
+    def energy(
+        self, operation: int, phase: int, tile: str, component: str, kind: str, energy_j: float, formula: str
+    ) -> None:
+        """Append one energy contribution."""
+        self.energies.append(EnergyRecord(operation, phase, tile, component, kind, energy_j, formula))
+
+    def warn(self, sentence: str) -> None:
+        """Keep a warning once."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+    def formulas_json(self) -> str:
+        """Return the formulas as JSON text."""
+        return json.dumps({key: value._asdict() for key, value in sorted(self.formulas.items())}, indent=2)

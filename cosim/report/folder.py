@@ -1,0 +1,86 @@
+"""The result folder of a run: every file written whole and renamed."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cosim.records import Trace
+from cosim.report.files import json_text, write_whole
+from cosim.report.html import write_page
+from cosim.report.tables import write_tables
+from cosim.report.timeline import write_timeline
+from cosim.report.totals import EnergyTotals, energy_totals
+from cosim.report.waves import write_waves
+
+
+def write_folder(
+    folder: Path,
+    trace: Trace,
+    summary: Mapping[str, Any],
+    *,
+    manifest: Mapping[str, Any],
+    resolved_yaml: str,
+    crosscheck: Mapping[str, Any] | None = None,
+    totals: EnergyTotals | None = None,
+    parquet: bool = False,
+) -> None:
+    """Write the result folder of a run.
+
+    Files: ``summary.json``, ``manifest.json``, ``scenario.resolved.yaml``, ``tables/*.csv``, ``trace.json``,
+    ``waves.vcd``, ``report.html``, and ``crosscheck.json`` where the run was checked against ngspice. What
+    depends on the wall clock stands in the manifest (and the cross-check) alone; the page shows both.
+
+    Parameters
+    ----------
+    folder : made where it does not exist
+    summary : what `summarize` returned
+    manifest : seed, hash, versions, engine, wall times
+    resolved_yaml : text of the resolved scenario
+    crosscheck : what `crosscheck` returned
+    totals : the energy sums of the trace, where the caller has them already
+    parquet : Parquet beside the CSV files, where pyarrow is installed
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _no_collection():
+        _write_all(folder, trace, summary, manifest, resolved_yaml, crosscheck, totals, parquet)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Hold back the search for reference cycles, which would walk the whole trace again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _write_all(
+    folder: Path,
+    trace: Trace,
+    summary: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    resolved_yaml: str,
+    crosscheck: Mapping[str, Any] | None,
+    totals: EnergyTotals | None,
+    parquet: bool,
+) -> None:
+    totals = totals or energy_totals(trace)
+    write_tables(folder / "tables", trace, totals=totals, parquet=parquet)
+    write_timeline(folder / "trace.json", trace, totals=totals)
+    write_waves(folder / "waves.vcd", trace, totals=totals)
+    write_whole(folder / "scenario.resolved.yaml", resolved_yaml)
+    write_page(
+        folder / "report.html", trace, summary, manifest=manifest, resolved_yaml=resolved_yaml,
+        crosscheck=crosscheck, totals=totals,
+    )  # fmt: skip
+    if crosscheck is not None:
+        write_whole(folder / "crosscheck.json", json_text(crosscheck))
+    write_whole(folder / "manifest.json", json_text(manifest))
+    write_whole(folder / "summary.json", json_text(summary))

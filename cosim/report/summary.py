@@ -1,0 +1,110 @@
+"""``summary.json``: how long, how many joules, how exact, as one plain dict.
+
+The same trace gives the same bytes: sums are correctly rounded, keys without an order of their own are
+sorted, and nothing depends on the wall clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from cosim.records import Trace
+from cosim.report.files import plain
+from cosim.report.totals import EnergyTotals, energy_totals
+from cosim.units import seconds
+
+SCHEMA_VERSION = 1
+
+_DISSIPATED = ("cells_j", "access_j", "wires_j", "terminations_j")
+
+
+def summarize(
+    trace: Trace, *, scenario: Mapping[str, str], seed: int, totals: EnergyTotals | None = None
+) -> dict[str, Any]:
+    """Return the summary of a run, version 1 of ``summary.json``.
+
+    ``scenario`` holds its ``name`` and ``sha256``; ``totals`` are the energy sums where the caller has
+    them already.
+    """
+    totals = totals or energy_totals(trace)
+    summary: dict[str, Any] = plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "scenario": {"name": scenario["name"], "sha256": scenario["sha256"]},
+            "seed": seed,
+            "time": _time(trace),
+            "energy": {
+                "total_j": totals.total,
+                "by_component_j": totals.by_component(),
+                "by_kind_j": totals.by_kind(),
+                "balance": _balance(trace),
+            },
+            "checks": _checks(trace),
+            "operations": _operations(trace, totals.by_operation()),
+            "warnings": list(trace.warnings),
+        }
+    )
+    return summary
+
+
+def _time(trace: Trace) -> dict[str, Any]:
+    by_kind: dict[str, int] = {}
+    used = dict.fromkeys(trace.capacities, 0)
+    waited = dict.fromkeys(trace.capacities, 0)
+    end_fs = int(trace.end_fs)
+    for resource, _, _, kind, asked, start, end in trace.busy:
+        by_kind[kind] = by_kind.get(kind, 0) + end - start
+        within = end - start if end <= end_fs else max(end_fs - start, 0)  # a run may stop half way
+        used[resource] = used.get(resource, 0) + within
+        waited[resource] = waited.get(resource, 0) + start - asked
+    return {
+        "end_s": seconds(end_fs),
+        "phases": len(trace.phases),
+        "by_kind_s": {kind: seconds(by_kind[kind]) for kind in sorted(by_kind)},
+        "utilization": {
+            name: used[name] / (end_fs * trace.capacities.get(name, 1)) if end_fs else 0.0
+            for name in sorted(used)
+        },
+        "waiting_s": {name: seconds(waited[name]) for name in sorted(waited)},
+    }
+
+
+def _total(trace: Trace, *fields: str) -> float:
+    return math.fsum(value for field in fields for value in trace.phases.column(field).tolist())
+
+
+def _balance(trace: Trace) -> dict[str, float]:
+    delivered, numerical = _total(trace, "delivered_j"), _total(trace, "numerical_j")
+    return {
+        "delivered_j": delivered,
+        "absorbed_j": _total(trace, "absorbed_j"),
+        "dissipated_j": _total(trace, *_DISSIPATED),
+        "stored_j": _total(trace, "stored_j"),
+        "numerical_j": numerical,
+        "relative_error": abs(numerical) / delivered if delivered else 0.0,
+    }
+
+
+def _checks(trace: Trace) -> dict[str, Any]:
+    phases = trace.phases
+    return {
+        "kcl_residual_relative": max(map(float, phases.column("kcl_residual").tolist()), default=0.0),
+        "bounds_violations": sum(map(int, phases.column("out_of_bounds").tolist())),
+    }
+
+
+def _operations(trace: Trace, energy: Mapping[int, float]) -> list[dict[str, Any]]:
+    return [
+        {
+            "index": record.operation,
+            "op": record.op,
+            "target": record.target,
+            "start_s": seconds(record.start_fs),
+            "end_s": seconds(record.end_fs),
+            "energy_j": energy.get(record.operation, 0.0),
+            **record.details,
+        }
+        for record in trace.operations
+    ]

@@ -1,0 +1,190 @@
+"""``trace.json``: the run as Chrome trace events, which Perfetto and ``chrome://tracing`` open.
+
+One process per tile (and one for what the tiles share, one for the program), one track per unit of a
+resource, complete events (``X``) that never overlap on their track, counters (``C``) with the mean power of
+each tile. Times are microseconds in exact decimal text. Events are streamed: memory does not grow with them.
+Format: "Trace Event Format", Google, 2016.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from cosim.records import Trace
+from cosim.report.files import whole_file
+from cosim.report.totals import EnergyTotals, energy_totals
+from cosim.units import seconds
+
+PROGRAM = "program"
+SHARED = "shared"
+_CHUNK = 4096
+
+
+def owner(resource: str) -> tuple[str, str]:
+    """Return the tile of a resource (empty for one that the tiles share) and its name within the tile."""
+    tile, _, name = resource.rpartition(".")
+    return tile, name
+
+
+def write_timeline(path: Path, trace: Trace, *, totals: EnergyTotals | None = None) -> None:
+    """Write the trace events of a run to ``path``."""
+    events = _Events(trace, totals or energy_totals(trace)).all()
+    with whole_file(path) as stream:
+        stream.write('{"displayTimeUnit": "ns", "traceEvents": [\n')
+        _write_joined(stream, events)
+        stream.write("\n]}\n")
+
+
+def _write_joined(stream: IO[str], events: Iterator[str]) -> None:
+    separator = ""
+    while chunk := list(islice(events, _CHUNK)):
+        stream.write(separator + ",\n".join(chunk))
+        separator = ",\n"
+
+
+def microseconds(time_fs: int) -> str:
+    """Return integer femtoseconds as the exact decimal text of the microseconds."""
+    return f"{time_fs // 10**9}.{time_fs % 10**9:09d}"
+
+
+class _Events:
+    """The events of one trace, each as JSON text."""
+
+    def __init__(self, trace: Trace, totals: EnergyTotals) -> None:
+        self._trace, self._totals = trace, totals
+        self._pids: dict[str, int] = {}
+        self._tids: dict[tuple[str, int, int], tuple[int, int]] = {}
+        self._ends: dict[tuple[str, int], list[int]] = {}
+        self._pending: list[str] = []
+        self._tiles_with_phases = sorted({str(tile) for tile in set(trace.phases.column("tile").tolist())})
+        self._quoted: dict[str, str] = {}
+
+    def all(self) -> Iterator[str]:
+        """Yield every event; metadata of a track comes before its first event."""
+        yield from self._known_tracks()
+        yield from self._operations()
+        yield from self._phases()
+        yield from self._busy()
+
+    def _known_tracks(self) -> Iterator[str]:
+        self._track(PROGRAM, 0, 0, process=PROGRAM)
+        for tile in self._tiles_with_phases:
+            self._track(f"{tile}.array", 0, 0)
+        for resource, units in sorted(self._trace.capacities.items()):
+            for unit in range(units):
+                self._track(resource, unit, 0)
+        yield from self._flush()
+
+    def _operations(self) -> Iterator[str]:
+        energy = self._totals.by_operation()
+        for record in self._trace.operations:
+            arguments = {
+                "operation": record.operation,
+                "target": record.target,
+                "energy_j": energy.get(record.operation, 0.0),
+            }
+            yield self._complete(
+                PROGRAM, 0, record.op, record.start_fs, record.end_fs, json.dumps(arguments), PROGRAM
+            )
+
+    def _phases(self) -> Iterator[str]:
+        """Yield the phases on the array tracks of their tiles, with the mean power as a counter."""
+        power_until: dict[str, int] = {}
+        energies: Iterable[float] = self._totals.phase.tolist()
+        for row, energy in zip(self._trace.phases, energies, strict=True):
+            phase, operation, tile, kind, backend, start, duration = row[:7]
+            watts = repr(energy / seconds(duration) if duration else 0.0)
+            origin = self._quote(str(row[-1]))
+            arguments = (
+                f'{{"phase": {phase}, "operation": {operation}, "backend": {self._quote(backend)}, '
+                f'"energy_j": {energy!r}, "mean_power_w": {watts}, "duration_from": {origin}}}'
+            )
+            yield self._complete(f"{tile}.array", 0, kind, start, start + duration, arguments)
+            before = power_until.get(tile, 0)
+            if start > before:
+                yield self._counter(tile, before, "0.0")
+            yield self._counter(tile, start, watts)
+            power_until[tile] = start + duration
+        for tile, end in power_until.items():
+            yield self._counter(tile, end, "0.0")
+
+    def _busy(self) -> Iterator[str]:
+        told = {f"{tile}.array" for tile in self._tiles_with_phases}
+        for resource, unit, operation, kind, asked, start, end in self._trace.busy:
+            if resource not in told:
+                waited = f', "waited_us": {microseconds(start - asked)}' if start > asked else ""
+                arguments = f'{{"operation": {operation}{waited}}}'
+                yield self._complete(resource, unit, kind, start, end, arguments)
+
+    def _complete(
+        self, resource: str, unit: int, name: str, start: int, end: int, arguments: str, process: str = ""
+    ) -> str:
+        """Return a complete event; the metadata of a track that is new comes before it."""
+        lane = self._lane(resource, unit, start, end)
+        pid, tid = self._tids.get((resource, unit, lane)) or self._track(
+            resource, unit, lane, process=process
+        )
+        text = (
+            f'{{"ph": "X", "name": {self._quote(name)}, "pid": {pid}, "tid": {tid}, '
+            f'"ts": {microseconds(start)}, "dur": {microseconds(end - start)}, "args": {arguments}}}'
+        )
+        return ",\n".join([*self._flush(), text]) if self._pending else text
+
+    def _lane(self, resource: str, unit: int, start: int, end: int) -> int:
+        """Return a lane of the unit that is free at ``start``: 0, unless intervals of the unit overlap."""
+        ends = self._ends.get((resource, unit))
+        if ends is None:
+            ends = self._ends[resource, unit] = [start]
+        if start >= ends[0]:
+            ends[0] = end
+            return 0
+        lane = next((lane for lane, free_at in enumerate(ends) if start >= free_at), len(ends))
+        ends[lane:] = [end, *ends[lane + 1 :]]
+        return lane
+
+    def _counter(self, tile: str, time_fs: int, watts: str) -> str:
+        pid = self._process(f"tile {tile}")
+        return (
+            f'{{"ph": "C", "name": "power", "pid": {pid}, "tid": 0, "ts": {microseconds(time_fs)}, '
+            f'"args": {{"W": {watts}}}}}'
+        )
+
+    def _track(self, resource: str, unit: int, lane: int, *, process: str = "") -> tuple[int, int]:
+        known = self._tids.get((resource, unit, lane))
+        if known is not None:
+            return known
+        tile, name = owner(resource)
+        shared_or_tile = f"tile {tile}" if tile else SHARED
+        pid, tid = self._process(process or shared_or_tile), len(self._tids) + 1
+        several = self._trace.capacities.get(resource, 1) > 1
+        label = "operations" if process else f"{name} {unit}" if several or unit else name
+        self._metadata("thread_name", pid, tid, {"name": label + (f" lane {lane}" if lane else "")})
+        self._metadata("thread_sort_index", pid, tid, {"sort_index": tid})
+        self._tids[resource, unit, lane] = pid, tid
+        return pid, tid
+
+    def _process(self, name: str) -> int:
+        pid = self._pids.get(name)
+        if pid is None:
+            pid = self._pids[name] = len(self._pids) + 1
+            self._metadata("process_name", pid, 0, {"name": name})
+            self._metadata("process_sort_index", pid, 0, {"sort_index": pid})
+        return pid
+
+    def _metadata(self, name: str, pid: int, tid: int, arguments: dict[str, Any]) -> None:
+        event = {"ph": "M", "name": name, "pid": pid, "tid": tid, "args": arguments}
+        self._pending.append(json.dumps(event))
+
+    def _flush(self) -> list[str]:
+        pending, self._pending = self._pending, []
+        return pending
+
+    def _quote(self, text: str) -> str:
+        quoted = self._quoted.get(text)
+        if quoted is None:
+            quoted = self._quoted[text] = json.dumps(text)
+        return quoted

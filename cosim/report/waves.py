@@ -1,0 +1,190 @@
+"""``waves.vcd``: what every tile does, as waveforms for GTKWave and Surfer.
+
+Per tile: ``busy``, the kind of the phase, its mean power [W] (energy recorded with the phase over its
+duration), the cumulative energy [J], amplitude [V], line, row and column of programming pulses; per resource
+the number of busy units. The time scale is the largest of 1 us, 1 ns, 1 ps, 1 fs that divides every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.records import Trace
+from cosim.report.files import whole_file
+from cosim.report.timeline import owner
+from cosim.report.totals import EnergyTotals, energy_totals
+from cosim.units import seconds
+
+SCALES = (("us", 10**9), ("ns", 10**6), ("ps", 10**3), ("fs", 1))
+IDLE = "idle"
+
+Times = NDArray[Any]
+"""Femtoseconds: int64, or Python ints where they do not fit."""
+
+
+class Signal(NamedTuple):
+    """One variable and its changes in order of time, at most one per instant."""
+
+    scope: tuple[str, ...]
+    name: str
+    var_type: str
+    size: int
+    initial: float | int | str
+    times: Times
+    values: list[Any]
+
+
+def write_waves(path: Path, trace: Trace, *, totals: EnergyTotals | None = None) -> None:
+    """Write the waveforms of a run to ``path``."""
+    signals = list(waves(trace, totals or energy_totals(trace)))
+    unit, scale = timescale(signals, trace.end_fs)
+    with whole_file(path) as stream:
+        _dump(stream, signals, unit, scale, trace.end_fs)
+
+
+def timescale(signals: list[Signal], end_fs: int) -> tuple[str, int]:
+    """Return the unit and the femtoseconds of the largest time scale that divides every time."""
+    times = [signal.times for signal in signals if len(signal.times)]
+    divisor = int(np.gcd.reduce(np.concatenate([*times, np.array([end_fs])])))
+    return next((unit, scale) for unit, scale in SCALES if divisor % scale == 0)
+
+
+def waves(trace: Trace, totals: EnergyTotals) -> Iterator[Signal]:
+    """Yield the signals of a trace."""
+    phases = trace.phases
+    tiles, start = phases.column("tile"), phases.column("start_fs")
+    kinds, end = phases.column("kind"), start + phases.column("duration_fs")
+    for tile in sorted(set(tiles.tolist())):
+        own = np.flatnonzero(tiles == tile)
+        yield from _phase_signals(
+            str(tile), start[own], end[own], kinds[own], totals.phase[own], totals.booked[own]
+        )
+        yield from _pulse_signals(trace, str(tile), start, end)
+    yield from _resource_signals(trace)
+
+
+def _phase_signals(
+    tile: str, start: Times, end: Times, kinds: NDArray[Any], recorded: Times, booked: Times
+) -> Iterator[Signal]:
+    scope = ("tiles", tile)
+    durations = [seconds(int(value)) for value in (end - start).tolist()]
+    power = [e / d if d else 0.0 for e, d in zip(recorded.tolist(), durations, strict=True)]
+    yield _intervals(scope, "busy", "wire", 1, start, end, [1] * len(start), 0)
+    yield _intervals(scope, "phase", "string", 1, start, end, kinds.tolist(), IDLE)
+    yield _intervals(scope, "power_w", "real", 64, start, end, power, 0.0)
+    yield _signal(scope, "energy_j", "real", 64, 0.0, end, np.cumsum(booked).tolist())
+
+
+def _pulse_signals(trace: Trace, tile: str, start: Times, end: Times) -> Iterator[Signal]:
+    pulses, scope = trace.pulses, ("tiles", tile)
+    own = np.flatnonzero(pulses.column("tile") == tile) if len(pulses) else np.array([], dtype=np.int64)
+    if not len(own):
+        return
+    phase = pulses.column("phase")[own]
+    begin, stop = start[phase], end[phase]
+    amplitude = pulses.column("amplitude_v")[own].tolist()
+    yield _intervals(scope, "pulse_v", "real", 64, begin, stop, amplitude, 0.0)
+    yield _intervals(scope, "pulse_line", "string", 1, begin, stop, pulses.column("line")[own].tolist(), IDLE)
+    for axis in ("row", "column"):
+        values = pulses.column(axis)[own].tolist()
+        yield _signal(scope, f"pulse_{axis}", "integer", 32, 0, begin, values)
+
+
+def _resource_signals(trace: Trace) -> Iterator[Signal]:
+    """Yield the number of busy units of every resource."""
+    intervals: dict[str, tuple[list[int], list[int]]] = {name: ([], []) for name in trace.capacities}
+    for resource, _, _, _, _, start, end in trace.busy:
+        starts, ends = intervals.setdefault(resource, ([], []))
+        starts.append(start)
+        ends.append(end)
+    for resource, (starts, ends) in sorted(intervals.items()):
+        tile, name = owner(resource)
+        times = np.array(starts + ends)
+        steps = np.repeat([1, -1], len(starts))
+        order = np.argsort(times, kind="stable")
+        counts = np.cumsum(steps[order]).tolist()
+        scope = ("tiles", tile) if tile else ("shared",)
+        yield _signal(scope, f"{name}_busy_units", "integer", 32, 0, times[order], counts)
+
+
+def _intervals(
+    scope: tuple[str, ...], name: str, var_type: str, size: int, start: Times, end: Times, values: list[Any],
+    rest: Any,
+) -> Signal:  # fmt: skip
+    """Return a signal with a value over each interval and ``rest`` between them."""
+    times = np.empty(2 * len(start), dtype=start.dtype)
+    times[0::2], times[1::2] = start, end
+    changes: list[Any] = [rest] * len(times)
+    changes[0::2] = values
+    return _signal(scope, name, var_type, size, rest, times, changes)
+
+
+def _signal(
+    scope: tuple[str, ...], name: str, var_type: str, size: int, initial: Any, times: Times, values: list[Any]
+) -> Signal:
+    """Return a signal; of changes at one instant the last one counts."""
+    if len(times):
+        keep = np.append(times[1:] != times[:-1], True).tolist()
+        times = times[keep]
+        values = [value for value, kept in zip(values, keep, strict=True) if kept]
+    return Signal(scope, name, var_type, size, initial, times, values)
+
+
+def _dump(stream: IO[str], signals: list[Signal], unit: str, scale: int, end_fs: int) -> None:
+    """Write header and initial values through pyvcd, and then the changes in order of time."""
+    from vcd import VCDWriter
+
+    names: set[tuple[tuple[str, ...], str]] = set()
+    with VCDWriter(stream, timescale=f"1 {unit}", date="", version="cosim") as writer:
+        variables = [_register(writer, signal, names) for signal in signals]
+    later = [np.flatnonzero(signal.times) for signal in signals]
+    texts = [
+        text
+        for signal, variable, kept in zip(signals, variables, later, strict=True)
+        for text in _changes(variable, signal.values[len(signal.values) - len(kept) :])
+    ]
+    times = [signal.times[kept] for signal, kept in zip(signals, later, strict=True)]
+    ticks = np.concatenate([np.array([], dtype=np.int64), *times]) // scale
+    order = np.argsort(ticks, kind="stable")
+    stream.writelines(_in_order(ticks[order].tolist(), [texts[k] for k in order.tolist()], end_fs // scale))
+
+
+def _in_order(ticks: list[int], texts: list[str], end: int) -> Iterator[str]:
+    """Yield the changes, each instant opened once; the last instant is the end of the run."""
+    now = 0
+    for tick, text in zip(ticks, texts, strict=True):
+        if tick != now:
+            now = tick
+            yield f"#{tick}\n"
+        yield text
+    if end > now:
+        yield f"#{end}\n"
+
+
+def _changes(variable: Any, values: list[Any]) -> Iterator[str]:
+    """Return the text of each change; reals are written so that they read back to the same float."""
+    if variable.type.value == "real":
+        ident = variable.ident
+        return (f"r{value!r} {ident}\n" for value in values)
+    made = {value: variable.format_value(value) + "\n" for value in set(values)}
+    return map(made.__getitem__, values)
+
+
+def _register(writer: Any, signal: Signal, names: set[tuple[tuple[str, ...], str]]) -> Any:
+    """Register the variable of a signal under a name without white space that is unique in its scope.
+
+    A change at time 0 is its initial value.
+    """
+    scope = tuple("_".join(part.split()) or "_" for part in signal.scope)
+    name = "_".join(signal.name.split())
+    while (scope, name) in names:
+        name += "_"
+    names.add((scope, name))
+    at_once = bool(len(signal.times)) and signal.times[0] == 0
+    initial = signal.values[0] if at_once else signal.initial
+    return writer.register_var(scope, name, signal.var_type, size=signal.size, init=initial)

@@ -1,0 +1,319 @@
+"""A checked scenario to a system with its program; everything that can be refused is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosim.components.programming import Programming, ProgrammingPulse, Scheme
+from cosim.components.tile import PHASE_KINDS, Tile
+from cosim.crossbar.backend import CrossbarBackend, find
+from cosim.devices.base import FloatArray
+from cosim.errors import CosimError, InputError, ScenarioError
+from cosim.hardware import Hardware
+from cosim.mapping.encoding import Decoding, differential, single
+from cosim.records import Trace
+from cosim.scenario.journal import JournalingBackend
+from cosim.scenario.load import Scenario
+from cosim.scenario.places import KeyPath
+from cosim.scenario.schema import BackendSection, ReadStep, Step, WriteStep
+from cosim.system import HandOver, Operation, Read, System, Wait, Write
+
+Wrap = Callable[[str, CrossbarBackend], CrossbarBackend]
+"""Puts something around the backend of a tile (name of the tile, its backend)."""
+
+
+@dataclass(slots=True)
+class Backends:
+    """The backends of a run: one of each kind and options, shared by the tiles, closed at the end."""
+
+    scenario: Scenario
+    override: str | None = None
+    decks: Path | None = None
+    journal: Path | None = None
+    resume: bool = False
+    wrap: Wrap | None = None
+    made: dict[str, CrossbarBackend] = field(default_factory=dict)
+
+    def of(
+        self, tile: str, sections: Mapping[str, BackendSection], fidelity: str, key: KeyPath
+    ) -> dict[str, CrossbarBackend]:
+        """Return the backend of each phase kind of a tile."""
+        chosen = {kind: self._one(sections[kind], fidelity, (*key, kind)) for kind in PHASE_KINDS}
+        if self.wrap is not None:
+            wrapped = {id(backend): self.wrap(tile, backend) for backend in chosen.values()}
+            chosen = {kind: wrapped[id(backend)] for kind, backend in chosen.items()}
+        return chosen
+
+    def _one(self, section: BackendSection, fidelity: str, key: KeyPath) -> CrossbarBackend:
+        name = self.override or section.kind
+        options = self._options(name, section, fidelity)
+        label = f"{name} {sorted(options.items(), key=str)}"
+        if label not in self.made:
+            try:
+                backend = find(name)(**options)
+            except CosimError as error:
+                raise self.scenario.error(key, str(error)) from None
+            if self.journal is not None and backend.costly:
+                backend = JournalingBackend(backend, self.journal, resume=self.resume)
+            self.made[label] = backend
+        return self.made[label]
+
+    def _options(self, name: str, section: BackendSection, fidelity: str) -> dict[str, Any]:
+        spice = self.scenario.section.spice
+        ngspice: dict[str, Any] = {
+            "engine": section.engine or spice.engine, "retries": spice.retries, "deadline_s": spice.deadline,
+            "keep": str(self.decks) if self.decks is not None else None,
+            "workers": min(len(self.scenario.section.tiles), 2),
+        }  # fmt: skip
+        behavioral = {"fidelity": section.fidelity or fidelity}
+        if name == "ngspice":
+            return ngspice
+        if name == "behavioral":
+            return dict(behavioral)
+        if name == "paired":
+            return {"first_options": behavioral, "second_options": ngspice}
+        return {}
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return what the manifest says about every backend."""
+        return [backend.describe() for backend in self.made.values()]
+
+    def close(self) -> None:
+        """Close every backend."""
+        for backend in self.made.values():
+            backend.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A system that is ready to run."""
+
+    system: System
+    program: list[Operation]
+    backends: Backends
+
+
+def build(scenario: Scenario, trace: Trace, backends: Backends) -> Built:
+    """Return the system and program of a scenario.
+
+    Raises `ScenarioError` with the place of the entry that cannot be done.
+    """
+    system = System(trace, scenario.seed)
+    hardware = scenario.hardware
+    try:
+        for name, section in scenario.section.tiles.items():
+            _add_tile(scenario, system, hardware, backends, name)
+        plans = _Plans(scenario, system, backends)
+        program = [plans.step(index, step) for index, step in enumerate(scenario.section.program)]
+    except BaseException:
+        backends.close()
+        raise
+    return Built(system, program, backends)
+
+
+def _add_tile(scenario: Scenario, system: System, hardware: Hardware, backends: Backends, name: str) -> None:
+    section = scenario.section.tiles[name]
+    key: KeyPath = ("tiles", name)
+    chosen = backends.of(name, section.backend, section.fidelity, (*key, "backend"))
+    start = None
+    if section.conductance is not None:
+        inner = (*key, "conductance")
+        start = scenario.matrix(inner, section.conductance)
+        _check_shape(scenario, inner, start, hardware)
+        if np.any(start < 0):
+            row, column = (int(k) for k in np.argwhere(start < 0)[0])
+            raise scenario.error(
+                inner,
+                f"element ({row}, {column}) must be a conductance of 0 S or above, not {start[row, column]:g}",
+            )
+        low, high = (float(np.mean(bound)) for bound in hardware.device.conductance_range())
+        if hardware.device.moves and np.any((start < 0.999 * low) | (start > 1.001 * high)):
+            row, column = (int(k) for k in np.argwhere((start < 0.999 * low) | (start > 1.001 * high))[0])
+            raise scenario.error(
+                inner,
+                f"element ({row}, {column}) is {start[row, column]:g} S, outside of what device {hardware.device.name}"
+                f" can hold ({low:g} S to {high:g} S); use the device model resistor for a map that is only read",
+            )
+    try:
+        system.add_tile(name, hardware, chosen, start)
+    except ScenarioError:
+        raise
+    except CosimError as error:
+        raise scenario.error((*key, "backend"), str(error)) from None
+
+
+def _check_shape(scenario: Scenario, key: KeyPath, table: FloatArray, hardware: Hardware) -> None:
+    rows, columns = hardware.array.rows, hardware.array.columns
+    if table.shape != (rows, columns):
+        raise scenario.error(
+            key,
+            f"must have the shape of the array, {rows} rows and {columns} columns, not {table.shape[0]} and {table.shape[1]}",
+        )
+
+
+class _Plans:
+    """Turns program steps into operations; remembers which matrix the tiles hold."""
+
+    def __init__(self, scenario: Scenario, system: System, backends: Backends) -> None:
+        self.scenario, self.system, self.backends = scenario, system, backends
+        self.hardware = scenario.hardware
+        self.held: dict[tuple[str, ...], tuple[FloatArray, Decoding]] = {}
+
+    def step(self, index: int, step: Step) -> Operation:
+        """Return the operation of one step."""
+        key: KeyPath = ("program", index)
+        if step.write is not None:
+            return self._write((*key, "write"), step.write)
+        if step.read is not None:
+            return self._read((*key, "read"), step.read)
+        if step.wait is not None:
+            if step.wait.duration < 1:
+                raise self.scenario.error((*key, "wait"), "must be a time above zero")
+            return Wait(step.wait.duration)
+        assert step.backend is not None
+        inner = (*key, "backend")
+        self._check_tiles((*inner, "tiles"), step.backend.tiles)
+        chosen = {}
+        for name in step.backend.tiles:
+            fidelity = self.scenario.section.tiles[name].fidelity
+            chosen[name] = self.backends.of(name, step.backend.to, fidelity, (*inner, "to"))
+            self._check_backends((*inner, "to"), self.system.tiles[name], chosen[name])
+        return HandOver(chosen)
+
+    def _check_backends(self, key: KeyPath, tile: Tile, chosen: Mapping[str, CrossbarBackend]) -> None:
+        for kind, backend in chosen.items():
+            reason = backend.refusal(tile.network, kind)
+            if reason is not None:
+                raise self.scenario.error(key, reason)
+
+    def _check_tiles(self, key: KeyPath, names: list[str]) -> None:
+        for position, name in enumerate(names):
+            if name not in self.system.tiles:
+                known = ", ".join(self.system.tiles)
+                raise self.scenario.error(
+                    (*key, position), f"there is no tile '{name}'; the tiles are {known}"
+                )
+        if len(set(names)) != len(names):
+            raise self.scenario.error(key, "must name every tile once")
+
+    def _write(self, key: KeyPath, step: WriteStep) -> Operation:
+        self._check_tiles((*key, "tiles"), step.tiles)
+        targets = self._targets(key, step)
+        set_pulse, reset_pulse = self._pulses(key, step)
+        scheme = self._scheme(key, step)
+        return Write(
+            {
+                name: Programming(part, scheme, step.verify, set_pulse, reset_pulse)
+                for name, part in zip(step.tiles, targets, strict=True)
+            }
+        )
+
+    def _targets(self, key: KeyPath, step: WriteStep) -> tuple[FloatArray, ...]:
+        if (step.matrix is None) == (step.conductance is None):
+            raise self.scenario.error(key, "must have either 'matrix' or 'conductance'")
+        low, high = self._visible_range()
+        if step.conductance is not None:
+            inner = (*key, "conductance")
+            table = self.scenario.matrix(inner, step.conductance)
+            _check_shape(self.scenario, inner, table, self.hardware)
+            outside = (table < low) | (table > high)
+            if np.any(outside):
+                row, column = (int(k) for k in np.argwhere(outside)[0])
+                raise self.scenario.error(
+                    inner,
+                    f"element ({row}, {column}) must lie between {low:g} S and {high:g} S, not {table[row, column]:g} S",
+                )
+            return tuple(table for _ in step.tiles)
+        inner = (*key, "matrix")
+        assert step.matrix is not None
+        matrix = self.scenario.matrix(inner, step.matrix)
+        _check_shape(self.scenario, inner, matrix, self.hardware)
+        if not 0 <= step.headroom < 1:
+            raise self.scenario.error(
+                (*key, "headroom"), f"must lie between 0 % and 100 %, not {step.headroom * 100:g} %"
+            )
+        encoding = step.encoding or ("differential" if len(step.tiles) == 2 else "single")
+        wanted = 2 if encoding == "differential" else 1
+        if len(step.tiles) != wanted:
+            raise self.scenario.error(
+                (*key, "tiles"), f"encoding {encoding} needs {wanted} tiles, not {len(step.tiles)}"
+            )
+        encode = differential if encoding == "differential" else single
+        try:
+            encoded = encode(matrix, low, low + (1 - step.headroom) * (high - low))
+        except InputError as error:
+            raise self.scenario.error(inner, str(error)) from None
+        self.held[tuple(step.tiles)] = (matrix, encoded.decoding)
+        return encoded.parts
+
+    def _visible_range(self) -> tuple[float, float]:
+        low, high = (float(np.mean(bound)) for bound in self.hardware.device.conductance_range())
+        series = self.hardware.cell.series_resistance
+        return low / (1 + low * series), high / (1 + high * series)
+
+    def _scheme(self, key: KeyPath, step: WriteStep) -> Scheme:
+        gated = self.hardware.cell.gated
+        scheme: Scheme = step.scheme or ("gate" if gated else "V/2")
+        if scheme == "gate" and not gated:
+            raise self.scenario.error(
+                (*key, "scheme"), "scheme gate needs 1T1R cells, but cell.kind is 1R; use scheme V/2"
+            )
+        if scheme == "V/2" and gated:
+            raise self.scenario.error(
+                (*key, "scheme"), "scheme V/2 is for 1R cells, but cell.kind is 1T1R; use scheme gate"
+            )
+        return scheme
+
+    def _pulses(self, key: KeyPath, step: WriteStep) -> tuple[ProgrammingPulse, ProgrammingPulse]:
+        device = self.hardware.device
+        if not device.moves:
+            raise self.scenario.error(
+                key,
+                f"device {device.name} never changes, so it cannot be written; start the tile from a conductance file",
+            )
+        defaults = device.programming_pulse(self.hardware.temperature)
+        chosen = []
+        for name, given, position in (("set", step.set_pulse, 0), ("reset", step.reset_pulse, 1)):
+            if given is not None:
+                chosen.append(given)
+            elif defaults is not None:
+                chosen.append(ProgrammingPulse(*defaults[position]))
+            else:
+                raise self.scenario.error(
+                    key,
+                    f"the key '{name}' is missing: device {device.name} has no default pulse; give amplitude and width",
+                )
+        return chosen[0], chosen[1]
+
+    def _read(self, key: KeyPath, step: ReadStep) -> Operation:
+        self._check_tiles((*key, "tiles"), step.tiles)
+        inner = (*key, "inputs")
+        inputs = self.scenario.matrix(inner, step.inputs)
+        if inputs.shape[1] != self.hardware.array.rows:
+            raise self.scenario.error(
+                inner,
+                f"must have one column per word line, {self.hardware.array.rows}, not {inputs.shape[1]}",
+            )
+        low, high = self.hardware.dac.range
+        if np.any(inputs < 0) and low >= 0:
+            row, column = (int(k) for k in np.argwhere(inputs < 0)[0])
+            raise self.scenario.error(
+                inner,
+                f"element ({row}, {column}) is {inputs[row, column]:g}, but the DAC's range starts at {low:g} V;"
+                " give hardware.dac.range a negative lower end",
+            )
+        if not low <= 0 < high:
+            raise self.scenario.error(
+                ("hardware", "dac", "range"), f"must span 0 V for a read, not {low:g} V to {high:g} V"
+            )
+        full = step.full_scale or float(np.abs(inputs).max()) or 1.0
+        volts = min(high, -low if np.any(inputs < 0) else high) / full
+        held = self.held.get(tuple(step.tiles))
+        decoding = held[1] if held is not None else None
+        exact = inputs @ held[0] if held is not None and step.reference == "exact" else None
+        return Read(tuple(step.tiles), inputs, volts, decoding, exact)

@@ -1,0 +1,109 @@
+"""The ``device`` entry of a scenario: a model with its parameters, or a preset with changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, get_type_hints
+
+from cosim.devices.base import DeviceModel
+from cosim.devices.registry import find, find_preset, models, presets
+from cosim.errors import InputError
+
+
+@cache
+def _adapter(model: type[DeviceModel]) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(model)
+
+
+def read_device(value: object) -> DeviceModel:
+    """Return the device model of a scenario entry.
+
+    Raises `InputError` with the parameter's name in front, or `UnknownNameError`.
+    """
+    if isinstance(value, DeviceModel):
+        return value
+    if isinstance(value, str):
+        return find_preset(value)
+    if not isinstance(value, Mapping) or ("model" in value) == ("preset" in value):
+        raise InputError(
+            f"must hold either 'model' or 'preset', such as {{model: mss, tau: 10 us}}, not {value!r}"
+        )
+    given = {key: entry for key, entry in value.items() if key not in ("model", "preset")}
+    if "preset" in value:
+        base = find_preset(str(value["preset"]))
+        changes = _read_parameters(type(base), given)
+        return dataclasses.replace(base, **changes)  # type: ignore[type-var]
+    model = find(str(value["model"]))
+    return model(**_read_parameters(model, given))
+
+
+def _read_parameters(model: type[DeviceModel], given: Mapping[str, object]) -> dict[str, Any]:
+    from pydantic import ValidationError
+
+    known = [entry.name for entry in dataclasses.fields(model)]  # type: ignore[arg-type]
+    for key in given:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"{model.name} has {', '.join(known)}"
+            raise InputError(f"device.{key}: there is no such parameter of {model.name}; {hint}")
+    try:
+        parsed = _adapter(model).validate_python(dict(given))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        sentence = str(first.get("ctx", {}).get("error", first["msg"]))
+        prefix = f"device.{key}: " if key else ""
+        raise InputError(prefix + sentence) from None
+    return {key: getattr(parsed, key) for key in given}
+
+
+class DeviceEntry:
+    """Marks a scenario entry that is read by `read_device`; its JSON schema lists models and parameters."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(read_device)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        options: list[dict[str, Any]] = [{"type": "string", "enum": sorted(presets())}]
+        for name, model in sorted(models().items()):
+            options.append(_object_schema("model", [name], model))
+        for name, value in sorted(presets().items()):
+            options.append(_object_schema("preset", [name], type(value)))
+        return {
+            "anyOf": options,
+            "description": "a device model with its parameters, or a preset with changes",
+        }
+
+
+def _object_schema(key: str, names: list[str], model: type[DeviceModel]) -> dict[str, Any]:
+    properties: dict[str, Any] = {key: {"type": "string", "enum": names}}
+    for entry in dataclasses.fields(model):  # type: ignore[arg-type]
+        default = quantity_default(model, entry)
+        properties[entry.name] = {
+            "description": f"{entry.metadata.get('doc', '')}; default {default}; source: {entry.metadata.get('source', '')}"
+        }
+    return {"type": "object", "properties": properties, "required": [key], "additionalProperties": False}
+
+
+def quantity_default(model: type[DeviceModel], entry: dataclasses.Field[Any]) -> str:
+    """Return the default of a parameter as text with its unit."""
+    unit = field_units(model).get(entry.name, "")
+    return f"{entry.default} {unit}".strip()
+
+
+def field_units(owner: type[Any]) -> dict[str, str]:
+    """Return the unit symbol of every quantity field of a dataclass."""
+    hints = get_type_hints(owner, include_extras=True)
+    units = {}
+    for name, hint in hints.items():
+        for note in getattr(hint, "__metadata__", ()):
+            if hasattr(note, "symbol"):
+                units[name] = str(note.symbol)
+    return units

@@ -1,0 +1,73 @@
+"""The exact ngspice deck of the phases of a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, final
+
+from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, find
+from cosim.crossbar.network import Network
+from cosim.errors import InputError
+from cosim.scenario.load import Scenario
+from cosim.scenario.run import run
+
+
+@final
+class _Tap(CrossbarBackend):
+    """Passes requests on and keeps those that are wanted."""
+
+    name: ClassVar[str] = "tap"
+
+    def __init__(
+        self, inner: CrossbarBackend, kept: list[tuple[int, PhaseRequest]], wanted: str, seen: list[int]
+    ) -> None:
+        self._inner, self._kept, self._wanted, self._seen = inner, kept, wanted, seen
+
+    def run(self, request: PhaseRequest) -> PhaseResult:
+        index = self._seen[0]
+        self._seen[0] += 1
+        if self._wanted in ("all", str(index)):
+            self._kept.append((index, request))
+        return self._inner.run(request)
+
+    def refusal(self, network: Network, kind: str) -> str | None:
+        return self._inner.refusal(network, kind)
+
+    def describe(self) -> dict[str, Any]:
+        return self._inner.describe()
+
+
+def decks(scenario: Scenario, phase: str) -> Iterator[tuple[int, str]]:
+    """Yield number and deck of the chosen phases of a behavioral run.
+
+    ``phase``: a number, ``all``, or empty for the first phase that the scenario gives to ngspice (the
+    first of all where there is none). Raises `InputError` for a phase that does not exist.
+    """
+    if phase and phase != "all" and not phase.isdigit():
+        raise InputError(f"--phase must be a number or 'all', not '{phase}'")
+    kept: list[tuple[int, PhaseRequest]] = []
+    seen = [0]
+    wanted = phase or "all"
+    result = run(scenario, backend="behavioral", wrap=lambda _tile, inner: _Tap(inner, kept, wanted, seen))
+    if result.failure is not None:
+        raise result.failure
+    if not phase:
+        kept = [_first(scenario, kept, result.trace.phases.column("tile").tolist())]
+    if not kept:
+        raise InputError(f"there is no phase {phase}: the run has phases 0 to {seen[0] - 1}")
+    spice: Any = find("ngspice")(engine="subprocess")
+    try:
+        for index, request in kept:
+            yield index, spice.deck(request).deck.text()
+    finally:
+        spice.close()
+
+
+def _first(
+    scenario: Scenario, kept: list[tuple[int, PhaseRequest]], tiles: list[str]
+) -> tuple[int, PhaseRequest]:
+    """Return the first phase that ngspice would answer: by the tiles' backends and the hand-overs."""
+    for index, request in kept:
+        if scenario.section.tiles[tiles[index]].backend[request.phase.kind].kind == "ngspice":
+            return index, request
+    return kept[0]

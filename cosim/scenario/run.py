@@ -1,0 +1,135 @@
+"""Run a scenario: scenario in, result out."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cosim.crossbar.threads import single_threaded
+from cosim.errors import CosimError
+from cosim.records import Trace
+from cosim.scenario.build import Backends, Wrap, build
+from cosim.scenario.load import Scenario
+from cosim.scenario.resolved import copied_name, resolved_yaml
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What a run gave: the trace, the summary, what the manifest says, and the error that ended it, if any."""
+
+    scenario: Scenario
+    trace: Trace
+    summary: dict[str, Any]
+    manifest: dict[str, Any]
+    failure: CosimError | None = None
+
+    def frame(self, table: str = "phases") -> pd.DataFrame:
+        """Return one table of the trace as a pandas frame."""
+        return self.trace.frame(table)
+
+    def save(self, folder: str | Path, crosscheck: dict[str, Any] | None = None) -> Path:
+        """Write the result folder and return it."""
+        from cosim.report.folder import write_folder
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        _copy_inputs(self.scenario, folder)
+        write_folder(
+            folder, self.trace, self.summary, manifest=self.manifest, resolved_yaml=resolved_yaml(self.scenario),
+            crosscheck=crosscheck,
+        )  # fmt: skip
+        return folder
+
+
+def run(
+    scenario: Scenario,
+    *,
+    backend: str | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    wrap: Wrap | None = None,
+) -> Result:
+    """Run a scenario.
+
+    ``backend`` answers every phase instead of what the scenario says; ``out`` is the folder for the
+    journal and for decks of failed phases; ``resume`` takes journaled results. A phase that fails ends
+    the run: the result then holds what was done, and the error in ``failure``. Input that cannot be
+    used raises an `InputError`.
+    """
+    trace = Trace()
+    backends = Backends(
+        scenario, backend, out / "netlists" if out is not None else None,
+        out / "journal" if out is not None else None, resume, wrap,
+    )  # fmt: skip
+    began = time.time()
+    built = build(scenario, trace, backends)
+    failure: CosimError | None = None
+    try:
+        with single_threaded():
+            built.system.run(built.program, progress)
+    except CosimError as error:
+        if error.exit_code == 2:
+            raise
+        failure = error
+        trace.warn(f"the run ended early: {error}")
+    finally:
+        described = backends.describe()
+        backends.close()
+    return _result(scenario, trace, described, began, failure)
+
+
+def _result(
+    scenario: Scenario, trace: Trace, backends: list[dict[str, Any]], began: float, failure: CosimError | None
+) -> Result:
+    from cosim.report.summary import summarize
+
+    summary = summarize(
+        trace, scenario={"name": scenario.name, "sha256": scenario.sha256}, seed=scenario.seed
+    )
+    manifest = {
+        "schema_version": 1,
+        "scenario": {"name": scenario.name, "file": scenario.document.file, "sha256": scenario.sha256},
+        "seed": scenario.seed,
+        "versions": versions(),
+        "backends": backends,
+        "started_unix_s": began,
+        "wall_s": time.time() - began,
+        "completed": failure is None,
+    }
+    return Result(scenario, trace, summary, manifest, failure)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in ("cosim-crossbar", "numpy", "scipy", "simpy", "numba", "PySpice"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _copy_inputs(scenario: Scenario, folder: Path) -> None:
+    files = scenario.files()
+    if not files:
+        return
+    inputs = folder / "inputs"
+    inputs.mkdir(exist_ok=True)
+    for _, name in files:
+        target = inputs / copied_name(name)
+        source = scenario.path(name)
+        if source.resolve() != target.resolve():
+            shutil.copyfile(source, target)

@@ -1,0 +1,226 @@
+"""The shape of a scenario file, as frozen pydantic models.
+
+Hardware sections are the frozen dataclasses of the floors below: one declaration per parameter, with its
+unit, default and source. Quantities are text with a unit; unknown keys are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from cosim.components.adc import Adc
+from cosim.components.dac import Dac
+from cosim.components.driver import Driver
+from cosim.components.programming import ProgrammingPulse, Verify
+from cosim.components.sense import Sense
+from cosim.components.sequencer import Sequencer
+from cosim.components.tile import PHASE_KINDS
+from cosim.crossbar.network import Cell
+from cosim.devices.base import DeviceModel
+from cosim.errors import InputError
+from cosim.hardware import ArraySpec
+from cosim.scenario.devices import DeviceEntry
+from cosim.units import Femtoseconds, Fraction, Kelvin, Second
+
+NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
+Name = Annotated[str, Field(pattern=NAME)]
+Rows = list[list[float]]
+"""A small matrix written into the file, row by row."""
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=True
+    )
+
+
+class HardwareSection(Section):
+    """The hardware of every tile."""
+
+    device: Annotated[DeviceModel, DeviceEntry()] = Field(
+        description="device model or preset, with its parameters"
+    )
+    cell: Cell = Field(default_factory=Cell, description="what sits at a crossing")
+    array: ArraySpec = Field(description="size and wires")
+    dac: Dac = Field(default_factory=Dac, description="word-line converters")
+    adc: Adc = Field(default_factory=Adc, description="bit-line converters")
+    driver: Driver = Field(default_factory=Driver, description="line drivers")
+    sense: Sense = Field(default_factory=Sense, description="sense circuits")
+    sequencer: Sequencer = Field(default_factory=Sequencer, description="control logic")
+    temperature: Kelvin = Field(default=300.0, description="temperature of everything")
+
+
+class BackendSection(Section):
+    """Which backend answers, with its options."""
+
+    kind: Literal["behavioral", "ngspice", "paired", "scripted"] | Name = "behavioral"
+    fidelity: Literal["ideal", "resistive"] | None = Field(default=None, description="behavioral only")
+    engine: Literal["auto", "pyspice", "subprocess"] | None = Field(default=None, description="ngspice only")
+
+
+def read_backends(value: object) -> object:
+    """Read ``name``, ``{kind: name, ...}`` or ``{read: ..., verify: ..., write: ...}`` into one per kind."""
+    if isinstance(value, dict) and not set(value) & set(PHASE_KINDS):
+        return dict.fromkeys(PHASE_KINDS, value)
+    if isinstance(value, str):
+        return {kind: {"kind": value} for kind in PHASE_KINDS}
+    if not isinstance(value, dict):
+        raise InputError(f"must be the name of a backend, such as behavioral or ngspice, not {value!r}")
+    unknown = sorted(set(value) - set(PHASE_KINDS))
+    if unknown:
+        raise InputError(f"phase kinds are read, verify and write, not '{unknown[0]}'")
+    chosen = {kind: {"kind": entry} if isinstance(entry, str) else entry for kind, entry in value.items()}
+    if "read" in chosen:
+        chosen.setdefault("verify", chosen["read"])
+    if "verify" in chosen:
+        chosen.setdefault("read", chosen["verify"])
+    return {kind: chosen.get(kind, {"kind": "behavioral"}) for kind in PHASE_KINDS}
+
+
+Backends = Annotated[dict[str, BackendSection], BeforeValidator(read_backends)]
+
+
+class TileSection(Section):
+    """One tile: who answers its phases, and what it starts from."""
+
+    backend: Backends = Field(
+        default_factory=lambda: _default_backends(), description="a backend, or one per phase kind"
+    )
+    fidelity: Literal["ideal", "resistive"] = Field(
+        default="resistive", description="of the behavioral backend"
+    )
+    conductance: str | None = Field(
+        default=None, description="file with a measured conductance map [S], CSV or NPY"
+    )
+
+
+def _default_backends() -> dict[str, BackendSection]:
+    return {kind: BackendSection() for kind in PHASE_KINDS}
+
+
+class WriteStep(Section):
+    """Program a matrix, or conductances, into tiles with write-verify."""
+
+    tiles: list[Name] = Field(min_length=1)
+    matrix: str | Rows | None = Field(default=None, description="file or rows: inputs down, outputs across")
+    conductance: str | None = Field(
+        default=None, description="file with target conductances [S] instead of a matrix"
+    )
+    encoding: Literal["differential", "single"] | None = None
+    headroom: Fraction = Field(default=0.2, description="part of the conductance range left free at the top")
+    scheme: Literal["gate", "V/2"] | None = None
+    verify: Verify = Field(default_factory=Verify)
+    set_pulse: ProgrammingPulse | None = Field(
+        default=None, alias="set", description="SET pulse; default: the device's"
+    )
+    reset_pulse: ProgrammingPulse | None = Field(
+        default=None, alias="reset", description="RESET pulse; default: the device's"
+    )
+
+
+class ReadStep(Section):
+    """Matrix-vector products of tiles with the rows of a file."""
+
+    tiles: list[Name] = Field(min_length=1)
+    inputs: str | Rows = Field(description="file or rows: one input vector per row")
+    coding: Literal["amplitude"] = "amplitude"
+    full_scale: float | None = Field(
+        default=None, gt=0, description="input that drives the DAC to its top; default: the largest"
+    )
+    reference: Literal["exact", "programmed"] = Field(
+        default="exact",
+        description="compare with the exact product, or with that of the programmed conductances",
+    )
+
+
+class WaitStep(Section):
+    """Let time pass."""
+
+    duration: Femtoseconds
+
+
+class BackendStep(Section):
+    """Hand tiles over to other backends in the middle of a run."""
+
+    tiles: list[Name] = Field(min_length=1)
+    to: Backends
+
+
+def _read_wait(value: object) -> object:
+    return {"duration": value} if isinstance(value, str) else value
+
+
+class Step(Section):
+    """One step of the program: exactly one of its keys."""
+
+    write: WriteStep | None = None
+    read: ReadStep | None = None
+    wait: Annotated[WaitStep | None, BeforeValidator(_read_wait)] = None
+    backend: BackendStep | None = None
+
+
+class Tolerances(Section):
+    """What `cosim validate` accepts."""
+
+    current_relative: float = Field(default=1e-3, gt=0)
+    state_absolute: float = Field(default=5e-3, gt=0)
+    energy_relative: float = Field(default=1e-2, gt=0)
+
+
+class ValidateSection(Section):
+    """How the run is checked against ngspice."""
+
+    tolerances: Tolerances = Field(default_factory=Tolerances)
+    phases: int = Field(
+        default=400, ge=1, description="phases that are checked at most, drawn with the scenario's seed"
+    )
+    free_running: int = Field(
+        default=200, ge=0, description="first phases that are also run with both sides on their own state"
+    )
+
+
+class SpiceSection(Section):
+    """How ngspice is run."""
+
+    engine: Literal["auto", "pyspice", "subprocess"] = "auto"
+    retries: int = Field(
+        default=1, ge=0, le=10, description="times a phase is repeated after its worker died"
+    )
+    deadline: Second = Field(default=120.0, description="after which a phase is stopped")
+
+
+class ScenarioSection(Section):
+    """A whole scenario file."""
+
+    schema_version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    description: str = ""
+    seed: int = Field(default=0, ge=0)
+    hardware: HardwareSection
+    tiles: dict[Name, TileSection] = Field(min_length=1)
+    program: list[Step] = Field(min_length=1)
+    spice: SpiceSection = Field(default_factory=SpiceSection)
+    validation: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
+
+    @field_validator("program")
+    @classmethod
+    def _one_key(cls, steps: list[Step]) -> list[Step]:
+        for index, step in enumerate(steps):
+            given = [key for key in ("write", "read", "wait", "backend") if getattr(step, key) is not None]
+            if len(given) != 1:
+                raise ValueError(
+                    f"step {index} must have exactly one of write, read, wait, backend, not {given or 'none'}"
+                )
+        return steps
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a scenario file, for editors."""
+    schema = ScenarioSection.model_json_schema(by_alias=True)
+    schema["title"] = "cosim scenario"
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return schema

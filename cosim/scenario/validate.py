@@ -1,0 +1,318 @@
+"""Cross-validation: the same phases answered by the behavioral backend and by ngspice.
+
+Phase by phase: a seeded sample of the run's phases (every kind present) is simulated by ngspice from
+the same state. Free-running: the first phases of the run are simulated with ngspice carrying its own
+state from phase to phase, so that deviations may add up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import numpy as np
+
+from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, find
+from cosim.crossbar.network import Network
+from cosim.errors import CosimError, PhaseError
+from cosim.rng import stream_seed
+from cosim.scenario.load import Scenario
+from cosim.scenario.run import Result, run
+from cosim.units import seconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One phase of the run: its place, its request, the behavioral answer."""
+
+    index: int
+    tile: str
+    request: PhaseRequest
+    result: PhaseResult
+    wall_s: float
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """Keeps the first phases, and a reservoir sample of each kind, whatever the length of the run."""
+
+    first: int
+    per_kind: int | None
+    rng: random.Random
+    opening: list[_Kept] = field(default_factory=list)
+    sampled: dict[str, list[_Kept]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    total: int = 0
+
+    def keep(self, tile: str, request: PhaseRequest, result: PhaseResult, wall_s: float) -> None:
+        """Consider one phase."""
+        kept = _Kept(self.total, tile, request, result, wall_s)
+        self.total += 1
+        if len(self.opening) < self.first:
+            self.opening.append(kept)
+        kind = request.phase.kind
+        seen = self.counts.get(kind, 0)
+        self.counts[kind] = seen + 1
+        reservoir = self.sampled.setdefault(kind, [])
+        if self.per_kind is None or len(reservoir) < self.per_kind:
+            reservoir.append(kept)
+        else:
+            place = self.rng.randint(0, seen)
+            if place < self.per_kind:
+                reservoir[place] = kept
+
+
+@final
+class _Recording(CrossbarBackend):
+    """Passes requests on and shows request and answer to a recorder."""
+
+    name: ClassVar[str] = "behavioral"
+
+    def __init__(self, tile: str, inner: CrossbarBackend, recorder: _Recorder) -> None:
+        self._tile, self._inner, self._recorder = tile, inner, recorder
+
+    def run(self, request: PhaseRequest) -> PhaseResult:
+        began = time.perf_counter()
+        result = self._inner.run(request)
+        self._recorder.keep(self._tile, request, result, time.perf_counter() - began)
+        return result
+
+    def refusal(self, network: Network, kind: str) -> str | None:
+        return self._inner.refusal(network, kind)
+
+    def describe(self) -> dict[str, Any]:
+        return self._inner.describe()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crosscheck:
+    """The outcome: ``content`` is what ``crosscheck.json`` holds; ``result`` the behavioral run."""
+
+    content: dict[str, Any]
+    result: Result
+
+    @property
+    def passed(self) -> bool:
+        """Whether every figure is within its tolerance."""
+        return bool(self.content["passed"])
+
+    @property
+    def worst(self) -> dict[str, float]:
+        """The largest deviation of each kind."""
+        worst: dict[str, float] = self.content["worst"]
+        return worst
+
+    def frame(self) -> pd.DataFrame:
+        """Return the checked phases as a pandas frame."""
+        import pandas as pd
+
+        return pd.DataFrame(self.content["phases"])
+
+
+def _ngspice(scenario: Scenario, out: Path | None) -> CrossbarBackend:
+    spice = scenario.section.spice
+    keep = str(out / "netlists") if out is not None else None
+    return find("ngspice")(
+        engine=spice.engine, retries=spice.retries, deadline_s=spice.deadline, keep=keep, workers=2
+    )
+
+
+def validate(
+    scenario: Scenario,
+    *,
+    every: bool = False,
+    out: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Crosscheck:
+    """Check a scenario's run against ngspice; ``every`` takes all phases instead of a sample.
+
+    Raises `SpiceMissingError` without ngspice, `PhaseError` for a phase that ngspice cannot finish.
+    """
+    from cosim.report.crosscheck import crosscheck
+
+    settings = scenario.section.validation
+    spice = _ngspice(scenario, out)
+    try:
+        seed = stream_seed(scenario.seed, "validate")
+        kinds = max(1, len(_kinds(scenario)))
+        share = None if every else max(1, settings.phases // kinds)
+        recorder = _Recorder(settings.free_running, share, random.Random(seed))
+        result = run(
+            scenario, backend="behavioral", wrap=lambda tile, inner: _Recording(tile, inner, recorder)
+        )
+        if result.failure is not None:
+            raise result.failure
+        chosen = _chosen(recorder, None if every else settings.phases)
+        steps = len(chosen) + len(recorder.opening)
+        rows = _phase_by_phase(spice, chosen, result, progress, steps)
+        free = _free_running(spice, recorder.opening, progress, len(chosen), steps)
+        content = crosscheck(
+            rows, tolerances=settings.tolerances.model_dump(), phases_total=recorder.total, free_running=free
+        )
+        result.manifest["backends"] = [*result.manifest["backends"], spice.describe()]
+    finally:
+        spice.close()
+    return Crosscheck(content, result)
+
+
+def _kinds(scenario: Scenario) -> set[str]:
+    kinds = set()
+    for step in scenario.section.program:
+        if step.write is not None:
+            kinds |= {"write", "verify"}
+        if step.read is not None:
+            kinds.add("read")
+    return kinds
+
+
+def _chosen(recorder: _Recorder, limit: int | None) -> list[_Kept]:
+    """Return the sampled phases in order; unused room of rare kinds goes to the others' share."""
+    kept = [entry for reservoir in recorder.sampled.values() for entry in reservoir]
+    kept.sort(key=lambda entry: entry.index)
+    return kept if limit is None else kept[: max(limit, len(recorder.sampled))]
+
+
+def _answer(spice: CrossbarBackend, entry: _Kept, request: PhaseRequest) -> tuple[PhaseResult, float]:
+    began = time.perf_counter()
+    try:
+        answer = spice.run(request)
+    except CosimError as error:
+        if error.exit_code == 2:
+            raise
+        raise PhaseError(
+            f"{entry.index} ({request.phase.kind} on tile {entry.tile})", "", str(error)
+        ) from error
+    return answer, time.perf_counter() - began
+
+
+def _phase_by_phase(
+    spice: CrossbarBackend,
+    chosen: list[_Kept],
+    result: Result,
+    progress: Callable[[int, int], None] | None,
+    steps: int,
+) -> list[dict[str, Any]]:
+    operations = result.trace.phases.column("operation")
+    rows = []
+    for done, entry in enumerate(chosen):
+        if progress is not None:
+            progress(done, steps)
+        answer, wall = _answer(spice, entry, entry.request)
+        rows.append(
+            {
+                "phase": entry.index,
+                "operation": int(operations[entry.index]),
+                "tile": entry.tile,
+                "kind": entry.request.phase.kind,
+                **compare(entry.request, entry.result, answer),
+                "behavioral_wall_s": entry.wall_s,
+                "ngspice_wall_s": wall,
+            }
+        )
+    return rows
+
+
+def compare(request: PhaseRequest, first: PhaseResult, second: PhaseResult) -> dict[str, Any]:
+    """Return the deviation of two answers to one request.
+
+    Currents are compared at the strobes, and where there are none as net charge over the duration, both
+    relative to the largest line current; states relative to their range; energies of every component.
+    """
+    if first.samples.times_fs:
+        one, other = first.samples.current, second.samples.current
+    else:
+        duration = seconds(request.phase.duration_fs)
+        one, other = first.net_charge / duration, second.net_charge / duration
+    largest = float(np.abs(one).max(initial=0.0))
+    gap = float(np.abs(one - other).max(initial=0.0))
+    return {
+        "current_relative": gap / largest if largest else 0.0,
+        "state_absolute": state_gap(request, first, second),
+        "energy_gap_j": energy_gap(first, second),
+        "energy_j": float(first.energy.delivered.sum()),
+        "largest_current_a": largest,
+        "applied": "+".join(second.applied),
+    }
+
+
+def state_gap(request: PhaseRequest, first: PhaseResult, second: PhaseResult) -> float:
+    """Return the largest difference of two final states, in fractions of the state range."""
+    worst = 0.0
+    for array, one, other in zip(request.network.arrays, first.states, second.states, strict=True):
+        low, high = array.device.state_bounds()
+        scale = high - low if np.isfinite(high) else float(np.abs(one).max()) or 1.0
+        worst = max(worst, float(np.abs(one - other).max()) / scale)
+    return worst
+
+
+def energy_gap(first: PhaseResult, second: PhaseResult) -> float:
+    """Return the largest difference [J] of delivered energy and of each dissipated part."""
+    a, b = first.energy, second.energy
+    parts = [
+        (float(a.delivered.sum()), float(b.delivered.sum())),
+        (float(sum(c.sum() for c in a.cells)), float(sum(c.sum() for c in b.cells))),
+        (a.access, b.access),
+        (a.wires, b.wires),
+        (a.terminations, b.terminations),
+    ]
+    return max(abs(one - other) for one, other in parts)
+
+
+def _free_running(
+    spice: CrossbarBackend,
+    opening: list[_Kept],
+    progress: Callable[[int, int], None] | None,
+    done: int,
+    steps: int,
+) -> dict[str, Any]:
+    states: dict[str, tuple[Any, ...]] = {}
+    ends: dict[str, int] = {}
+    worst, last = 0.0, {}
+    course = []
+    for position, entry in enumerate(opening):
+        if progress is not None:
+            progress(done + position, steps)
+        request = _carried(entry.request, states.get(entry.tile), ends.get(entry.tile, 0))
+        answer, _ = _answer(spice, entry, request)
+        states[entry.tile] = answer.states
+        ends[entry.tile] = entry.request.start_fs + answer.duration_fs
+        gap = state_gap(entry.request, entry.result, answer)
+        worst, last[entry.tile] = max(worst, gap), gap
+        course.append(
+            {
+                "phase": entry.index,
+                "tile": entry.tile,
+                "kind": entry.request.phase.kind,
+                "state_absolute": gap,
+            }
+        )
+    if progress is not None:
+        progress(steps, steps)
+    return {
+        "phases": len(opening),
+        "worst_state_absolute": worst,
+        "final_state_absolute": max(last.values(), default=0.0),
+        "course": course,
+    }
+
+
+def _carried(request: PhaseRequest, states: tuple[Any, ...] | None, end_fs: int) -> PhaseRequest:
+    """Return the request with ngspice's own states, aged at 0 V over the gap since the last phase."""
+    if states is None:
+        return request
+    gap = seconds(request.start_fs - end_fs)
+    aged = tuple(
+        array.device.advance(state, np.zeros(array.shape), gap, request.temperature)
+        if gap > 0 and array.device.moves
+        else state
+        for array, state in zip(request.network.arrays, states, strict=True)
+    )
+    return dataclasses.replace(request, states=aged)

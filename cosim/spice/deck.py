@@ -1,0 +1,252 @@
+"""From a phase request to an ngspice deck: what conducts, what can move, and its cards.
+
+A cell is *open* (gated off, or without conductance), *still* (it provably moves less than a
+tolerance in this phase and is written as a plain resistor) or *live* (written as the subcircuit of
+its device model, the state handed in as the initial voltage of its state capacitor). Only what can
+carry current is written (see `cosim.spice.graph`).
+
+Every corner of a drive is an exact time point of ngspice, every strobe is made one by a marker
+source, and the largest step is explicit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from cosim.crossbar.backend import PhaseRequest
+from cosim.crossbar.drive import Waveform
+from cosim.crossbar.network import CrossbarArray
+from cosim.devices.base import FloatArray, Subcircuit
+from cosim.errors import UnsupportedRequestError
+from cosim.spice.cards import Deck, Slot, Transient, capacitor_slot, source_slot
+from cosim.spice.frame import Frame, make_frame, source_name
+from cosim.spice.graph import Graph, Mask, Site
+from cosim.units import seconds
+
+STEPS_PER_PHASE: Final = 20
+STEPS_PER_SEGMENT: Final = 10
+_SHORTEST_SHARE: Final = 1e-4
+_READING: Final = ("read", "verify")
+MARK: Final = "mark"
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """Which cells of one array are live and which still (both ``(rows, columns)``); the rest are open.
+
+    ``still_resistance`` [ohm] is that of the device alone; ``series`` [ohm] that of the access device.
+    """
+
+    live: Mask
+    still: Mask
+    still_resistance: FloatArray
+    series: float
+    twin: Subcircuit | None
+
+    @property
+    def conducting(self) -> Mask:
+        """Cells that carry current."""
+        result: Mask = self.live | self.still
+        return result
+
+
+@dataclass(frozen=True)
+class PhaseDeck:
+    """A deck with what is needed to understand its vectors."""
+
+    deck: Deck
+    request: PhaseRequest
+    plans: tuple[CellPlan, ...]
+    frame: Frame
+
+    @property
+    def graph(self) -> Graph:
+        """The circuit."""
+        return self.frame.graph
+
+    @property
+    def live_sites(self) -> tuple[Site, ...]:
+        """Cells written as subcircuits."""
+        return self.frame.live
+
+    @property
+    def still_sites(self) -> tuple[Site, ...]:
+        """Cells written as plain resistors."""
+        return self.frame.still
+
+
+def drive_span(request: PhaseRequest) -> float:
+    """Return the largest voltage [V] that any two nodes can have between them in the phase.
+
+    Node voltages of a resistive network lie between the lowest and the highest driven voltage (and
+    the initial ones, where lines have capacitance).
+    """
+    nets = set(request.network.nets)
+    levels = [v for net, waveform in request.phase.drives.items() if net in nets for v in waveform.voltages]
+    if request.node_voltages is not None:
+        levels += [float(bound) for block in request.node_voltages for bound in (block.min(), block.max())]
+    if request.network.has_capacitance:
+        levels.append(0.0)
+    return max(levels) - min(levels) if levels else 0.0
+
+
+def plan_cells(request: PhaseRequest, still_tolerance: float) -> tuple[CellPlan, ...]:
+    """Return for each array which cells are open, still or live.
+
+    ``still_tolerance`` is the largest change of a state (relative to its range) that is left out of
+    the simulation; 0 makes every conducting cell of a moving model live. Raises
+    `UnsupportedRequestError` for a write to a model that has no differential equation.
+    """
+    span = drive_span(request)
+    pairs = zip(request.network.arrays, request.states, strict=True)
+    return tuple(_plan(request, array, state, span, still_tolerance) for array, state in pairs)
+
+
+def _plan(
+    request: PhaseRequest, array: CrossbarArray, state: FloatArray, span: float, tolerance: float
+) -> CellPlan:
+    device, cell = array.device, array.cell
+    twin = device.subcircuit(request.temperature) if device.moves else None
+    if device.moves and twin is None and request.phase.kind not in _READING:
+        raise UnsupportedRequestError(
+            f"array {array.name}: the device model '{device.name}' has no differential equation, so ngspice can read but not {request.phase.kind} it; use the behavioral backend for this phase"
+        )
+    on = np.ones(array.shape, dtype=np.bool_)
+    if array.gates is not None:
+        gates = [request.phase.gate_level(gate) > cell.gate_threshold for gate in array.gates]
+        on &= np.array(gates)[:, np.newaxis]
+    conductance = np.broadcast_to(device.conductance(state), array.shape)
+    moving = on & _may_move(request, array, state, span, tolerance) if twin is not None else np.zeros_like(on)
+    still = on & ~moving & (conductance > 0)
+    resistance = np.divide(1.0, conductance, out=np.zeros(array.shape), where=conductance > 0)
+    return CellPlan(moving, still, resistance, cell.series_resistance, twin)
+
+
+def _may_move(
+    request: PhaseRequest, array: CrossbarArray, state: FloatArray, span: float, tolerance: float
+) -> Mask:
+    """Return which cells could change by more than ``tolerance`` of their range at any voltage of the phase.
+
+    The rate of a memristor rises with its voltage, so the change at any waveform within +-span lies
+    between those at the constant extremes.
+    """
+    device = array.device
+    if tolerance <= 0 or not device.linear:
+        return np.ones(array.shape, dtype=np.bool_)
+    duration = seconds(request.phase.duration_fs)
+    low, high = device.state_bounds()
+    largest = np.zeros(array.shape)
+    for voltage in (-span, span):
+        after = device.advance(state, np.full(array.shape, voltage), duration, request.temperature)
+        change = np.abs(after - state).reshape(*array.shape, -1).max(axis=-1)
+        largest = np.maximum(largest, change)
+    result: Mask = largest > tolerance * (high - low if np.isfinite(high - low) else 1.0)
+    return result
+
+
+def phase_deck(request: PhaseRequest, *, still_tolerance: float = 0.0, klu: bool = False) -> PhaseDeck:
+    """Return the deck of a phase.
+
+    Parameters
+    ----------
+    request : PhaseRequest
+        The phase.
+    still_tolerance : float
+        See `plan_cells`.
+    klu : bool
+        Whether this ngspice has the KLU matrix solver, which then is asked for.
+
+    Raises
+    ------
+    UnsupportedRequestError
+        Where ngspice cannot answer the request.
+    """
+    if request.phase.stops:
+        raise UnsupportedRequestError(
+            "a phase with stop conditions needs the lock-step engine, which is not built yet; use the behavioral backend"
+        )
+    plans = plan_cells(request, still_tolerance)
+    frame = make_frame(
+        request.network,
+        tuple(request.phase.drives),
+        tuple(plan.live.tobytes() for plan in plans),
+        tuple(plan.still.tobytes() for plan in plans),
+        request.temperature,
+        klu,
+    )
+    memory = bool(frame.live) or bool(frame.graph.capacitors)
+    analysis = Transient(seconds(request.phase.duration_fs), _largest_step(request, memory))
+    arrays = ", ".join(f"{array.name} {array.rows} x {array.columns}" for array in request.network.arrays)
+    deck = Deck(
+        title=f"{request.phase.kind} phase, {arrays}",
+        body=frame.body,
+        slots=tuple(_slots(request, plans, frame)),
+        saves=frame.saves,
+        analysis=analysis,
+        options=frame.options,
+        structure=frame.structure,
+    )
+    return PhaseDeck(deck, request, plans, frame)
+
+
+def _largest_step(request: PhaseRequest, memory: bool) -> float:
+    """Return the largest step [s]: a share of the phase and of its longest straight piece.
+
+    A circuit without memory is exact at every point and straight between corners, so its steps need
+    no bound. The shortest piece must stay above the distance at which ngspice takes two corners for one.
+    """
+    corners = request.phase.corners_fs()
+    pieces = [seconds(later - earlier) for earlier, later in pairwise(corners)]
+    duration = seconds(request.phase.duration_fs)
+    if not memory:
+        return min(duration, min(pieces) / _SHORTEST_SHARE)
+    return min(duration / STEPS_PER_PHASE, max(pieces) / STEPS_PER_SEGMENT, min(pieces) / _SHORTEST_SHARE)
+
+
+def _slots(request: PhaseRequest, plans: Sequence[CellPlan], frame: Frame) -> Iterator[Slot]:
+    """Return the cards whose numbers change from phase to phase: sources, cells, charged lines."""
+    duration = request.phase.duration_fs
+    points: dict[Waveform, tuple[float, ...]] = {}
+    for net, node in frame.graph.driven.items():
+        waveform = request.phase.drives[net]
+        if waveform not in points:
+            points[waveform] = _points(waveform, duration)
+        yield source_slot(source_name(node), node, points[waveform])
+    marks = sorted({0, duration, *request.phase.strobes_fs})
+    yield source_slot(MARK, MARK, tuple(number for instant in marks for number in (seconds(instant), 0.0)))
+    for site, (card, commands) in zip(frame.live, frame.live_blanks, strict=True):
+        yield Slot(
+            card, commands, initial_voltages(request.states[site.array], site, frame.twins[site.array])
+        )
+    for site, (card, commands) in zip(frame.still, frame.still_blanks, strict=True):
+        plan = plans[site.array]
+        yield Slot(card, commands, (float(plan.still_resistance[site.row, site.column]) + plan.series,))
+    for c in frame.graph.capacitors:
+        voltage = initial_voltage(request, c.array, c.side, c.row, c.column)
+        yield capacitor_slot(f"{'wb'[c.side]}{c.array}_{c.row}_{c.column}", c.node, c.capacitance, voltage)
+
+
+def initial_voltages(state: FloatArray, site: Site, twin: Subcircuit | None) -> tuple[float, ...]:
+    """Return the initial voltages of the state nodes of a cell."""
+    assert twin is not None
+    values = (state[site.row, site.column],) if state.ndim == 2 else state[site.row, site.column]
+    return tuple(float(value) / scale for value, scale in zip(values, twin.scale, strict=True))
+
+
+def _points(waveform: Waveform, duration: int) -> tuple[float, ...]:
+    """Return times [s] and voltages [V] of a waveform, in turn, from the start to the end of the phase."""
+    instants = sorted({0, duration, *(t for t in waveform.times_fs if 0 < t < duration)})
+    levels = waveform.at(np.array(instants, dtype=np.float64)).tolist()
+    return tuple(
+        number for instant, v in zip(instants, levels, strict=True) for number in (seconds(instant), v)
+    )
+
+
+def initial_voltage(request: PhaseRequest, array: int, side: int, row: int, column: int) -> float:
+    """Return the voltage [V] of a charged line node at the start of the phase."""
+    return 0.0 if request.node_voltages is None else float(request.node_voltages[array][side, row, column])

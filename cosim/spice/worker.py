@@ -1,0 +1,107 @@
+"""The worker process of the engine `pyspice`: holds one libngspice and answers decks until it is told to stop.
+
+Started with two pipe numbers, the library and two limits (see `main`). It keeps the
+circuit that it loaded last; a job with the same key only alters numbers. The numbers of a freshly
+loaded circuit are altered as well, so a result never depends on what the worker did before.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from cosim.spice import wire
+from cosim.spice.pyspice_fence import Instance, InstanceLostError
+from cosim.spice.sandbox import Limits, allow_processor_time, limit_this_process
+from cosim.spice.verdict import complaint_in
+
+
+@dataclass(frozen=True)
+class Job:
+    """One deck for the worker; ``key`` tells whether the loaded circuit will do, and then ``text`` is empty."""
+
+    key: str
+    text: str
+    alters: list[str]
+    analysis: str
+    saves: tuple[str, ...]
+    deadline_s: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the worker found.
+
+    ``vectors`` is (time, values) or None; ``key`` that of the circuit it has loaded now; ``lost`` ends it.
+    """
+
+    vectors: Any
+    log: str
+    wall_s: float
+    overhead_s: float
+    key: str
+    lost: bool = False
+
+
+class Worker:
+    """Runs jobs on one instance and remembers which circuit is loaded."""
+
+    def __init__(self, library: str) -> None:
+        self.instance = Instance(library)
+        self._key = ""
+
+    def answer(self, job: Job) -> Answer:
+        """Return what the simulation of ``job`` gave."""
+        start = time.perf_counter()
+        allow_processor_time(job.deadline_s)
+        spent = 0.0
+        try:
+            self.instance.log()
+            self._prepare(job)
+            before = time.perf_counter()
+            plot = self.instance.run(job.analysis)
+            spent = time.perf_counter() - before
+            vectors = self.instance.vectors(plot, job.saves) if plot else None
+        except InstanceLostError as error:
+            return Answer(None, f"{self.instance.log()}\n{error}", spent, 0.0, "", lost=True)
+        log = self.instance.log()
+        if vectors is None or complaint_in(log) is not None:
+            self._key = ""
+        overhead = time.perf_counter() - start - spent
+        return Answer(vectors, log, spent, overhead, self._key)
+
+    def _prepare(self, job: Job) -> None:
+        if job.key != self._key:
+            self._key = ""
+            self.instance.load(job.text)
+            self._key = job.key
+        self.instance.commands(job.alters)
+
+
+def main() -> None:
+    """Serve jobs; the arguments of the process are IN OUT LIBRARY MEMORY FILE."""
+    os._exit(serve(sys.argv[1:]))
+
+
+def serve(arguments: list[str]) -> int:
+    """Serve jobs from one pipe and answer on the other until the first is closed; return the exit code."""
+    inlet, outlet, library = int(arguments[0]), int(arguments[1]), arguments[2]
+    limit_this_process(Limits(memory=int(arguments[3]), file=int(arguments[4])))
+    try:
+        worker = Worker(library)
+    except Exception as error:
+        wire.send(outlet, ("failed", f"{type(error).__name__}: {error}"))
+        return 1
+    wire.send(outlet, ("ready", worker.instance.version))
+    while True:
+        try:
+            job = wire.receive(inlet)
+            answer = worker.answer(job)
+            wire.send(outlet, answer)
+        except wire.ClosedError:
+            return 0
+        if answer.lost:
+            return 1

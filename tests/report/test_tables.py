@@ -1,0 +1,83 @@
+"""CSV files read back to the records, in exact decimal time."""
+
+import csv
+import math
+from decimal import Decimal
+
+import pytest
+
+from cosim import records
+from cosim.records import PhaseRecord, Trace
+from cosim.report.files import decimal_seconds
+from cosim.report.tables import write_tables
+
+
+def read(path):
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_table_reads_back(trace, tmp_path):
+    write_tables(tmp_path, trace)
+    for table in trace.tables:
+        rows = read(tmp_path / f"{table.name}.csv")
+        assert len(rows) == len(table)
+        for row, record in zip(rows, table, strict=True):
+            for field, value in zip(table.fields, record, strict=True):
+                if field.endswith("_fs"):
+                    assert Decimal(row[field[:-3] + "_s"]) == Decimal(value).scaleb(-15)
+                elif isinstance(value, float):
+                    assert float(row[field]) == value
+                else:
+                    assert row[field] == str(value)
+
+
+def test_empty_tables_are_left_out_and_pulses_keep_their_header(tmp_path):
+    (tmp_path / "values.csv").write_text("of an older run")
+    write_tables(tmp_path, Trace())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "energy_breakdown.csv", "operations.csv", "pulses.csv",
+    ]  # fmt: skip
+    assert (tmp_path / "pulses.csv").read_text().startswith("operation,phase,start_s,tile,row,column,line,")
+
+
+def test_breakdown_has_formulas_and_the_whole_energy(trace, tmp_path):
+    write_tables(tmp_path, trace)
+    rows = read(tmp_path / "energy_breakdown.csv")
+    total = math.fsum(row[5] for row in trace.energies)
+    assert math.fsum(float(row["energy_j"]) for row in rows) == pytest.approx(total, rel=1e-14)
+    cells = next(row for row in rows if row["component"] == "cells")
+    assert cells["source"] == "the network & its equations"
+    assert {row["formula"] for row in rows} >= {"positive/adc", "negative/adc", "cells"}
+
+
+def test_same_bytes_twice_and_from_blocks(make, tmp_path, monkeypatch):
+    write_tables(tmp_path / "a", make(seed=5))
+    monkeypatch.setattr(records, "BLOCK_ROWS", 50)
+    write_tables(tmp_path / "b", make(seed=5, folder=tmp_path / "blocks"))
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "b").iterdir())
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("time_fs", "text"),
+    [
+        (0, "0"),
+        (123 * 10**6, "0.000000123"),
+        (1, "1e-15"),
+        (10**15, "1"),
+        (3 * 10**22 + 7, "30000000.000000000000007"),
+    ],
+)
+def test_decimal_seconds_are_exact(time_fs, text):
+    assert Decimal(decimal_seconds(time_fs)) == Decimal(text)
+
+
+def test_text_with_commas_and_quotes_is_quoted(tmp_path):
+    trace = Trace()
+    odd = 'a "b", c\nd'
+    trace.phases.append(PhaseRecord(0, 0, odd, "read", "x", 0, 1, *[0.0] * 9, 0, "", ""))
+    write_tables(tmp_path, trace)
+    assert read(tmp_path / "phases.csv")[0]["tile"] == odd
