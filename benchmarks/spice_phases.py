@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,11 +193,12 @@ def main() -> int:
     figures = overhead(20 if quick else 200)
     for figure in figures:
         print(figure)
-    for part in (
+    parts: tuple[Callable[[], list[Figure]], ...] = (
         lambda: workers(4 if quick else 12),
         lambda: memory(50 if quick else 500),
         lambda: speedup((8,) if quick else (8, 16, 32)),
-    ):
+    )
+    for part in parts:
         found = part()
         for figure in found:
             print(figure)

@@ -274,10 +274,6 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:
-        import click
-
-        if isinstance(error, click.ClickException):
-            error.show()
-            sys.exit(2)
-        raise
+    except typer.TyperException as error:
+        error.show()  # type: ignore[attr-defined]
+        sys.exit(error.exit_code)

@@ -37,6 +37,7 @@ _EXAMPLE: Final = {
     "Hz": "100 MHz", "J": "2 pJ", "W": "1 mW", "K": "300 K", "m": "65 nm", "m2": "1200 um2", "%": "2 %",
 }  # fmt: skip
 _NUMBER: Final = re.compile(r"\s*([+-]?)(\d+(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d+))?\s*(\S.*?)?\s*$")
+_LONGEST_FS: Final = 10**30
 _AREA_PREFIX: Final = {"": 0, "m": -6, "u": -12, "µ": -12, "μ": -12, "n": -18}
 
 
@@ -74,7 +75,10 @@ def parse(text: str, unit: str) -> float:
     written in per cent. Raises `UnitError` where the number or the unit is missing or wrong.
     """
     mantissa, exponent = _split(text, unit)
-    return float(f"{mantissa}e{exponent}")
+    value = float(f"{mantissa}e{exponent}")
+    if abs(value) == float("inf"):
+        raise UnitError(f"must be below 1.8e308 {unit}, not '{text}'")
+    return value
 
 
 def parse_time(text: str) -> int:
@@ -83,6 +87,8 @@ def parse_time(text: str) -> int:
     ticks = Decimal(mantissa).scaleb(exponent + 15)
     if ticks != ticks.to_integral_value():
         raise UnitError(f"must be a whole number of femtoseconds, not '{text}'; write for example '100 ns'")
+    if abs(ticks) > _LONGEST_FS:
+        raise UnitError(f"must be at most 1e15 s, not '{text}'")
     return int(ticks)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, final
 
@@ -48,7 +49,8 @@ class Tolerances:
     ``still``: a phase that moves no state by more than this is solved with fixed states. ``weak``: the
     same for one stretch between corners. ``active``: cells that move less in a step do so at fixed
     voltages. ``coupling``: accepted difference between the states that the network was solved for and
-    the states that came out. ``step``: accepted difference of two quadrature rules. ``refine``: every
+    the states that came out. ``step``: accepted difference of two quadrature rules. ``move``: largest
+    change in one step. ``refine``: every
     stretch is cut into at least so many steps, and none is taken as still or weak (for convergence tests).
     """
 
@@ -57,6 +59,7 @@ class Tolerances:
     active: float = 1e-8
     coupling: float = 5e-6
     step: float = 1e-5
+    move: float = 0.15
     refine: int = 1
 
 
@@ -272,7 +275,8 @@ def _strong(
     run: _Run, start: _Point, points: list[_Point], k: int, moves: tuple[list[FloatArray], list[FloatArray]]
 ) -> _Point:
     """Integrate one stretch between corners in steps, each as long as the tolerances allow."""
-    done, width, current = 0.0, 1.0 / run.tolerances.refine, start
+    longest = 1.0 / max(run.tolerances.refine, math.ceil(run.largest(moves[0]) / run.tolerances.move))
+    done, width, current = 0.0, longest, start
     first, last = run.table[k], run.table[k + 1]
     apart = run.largest([a - b for a, b in zip(start.states, start.solved, strict=True)])
     if apart > run.tolerances.weak or (run.tolerances.refine > 1 and apart > 0):
@@ -293,7 +297,7 @@ def _strong(
             width *= 0.5
             continue
         current, done = accepted, end
-        width = min(2 * width, 1.0 / run.tolerances.refine)
+        width = min(2 * width, longest)
     return current
 
 

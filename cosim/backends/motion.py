@@ -32,7 +32,7 @@ _BASIS = _lagrange(np.concatenate([_NODES, _NODES[:5]]))
 _PARABOLA = np.ascontiguousarray(_BASIS.T)
 _SHARE = np.concatenate([np.ones(9), np.full(5, 0.5)])
 _RULES = np.zeros((3, 14))
-_RULES[0, :9], _RULES[1, 9:], _RULES[2, :9] = _RULE, 2.0 * _HALF_RULE, _COARSE
+_RULES[0, :9], _RULES[1, 9:], _RULES[2, :9] = _RULE, _HALF_RULE, _COARSE
 _SETTLED = 1e-8
 
 

@@ -17,10 +17,10 @@ import numpy as np
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult
 from cosim.crossbar.network import Network
 from cosim.devices.base import FloatArray
-from cosim.errors import SpiceError
+from cosim.errors import SpiceError, UnsupportedRequestError
 from cosim.rng import shell_uniforms
 from cosim.spice.cards import SpiceVectors
-from cosim.spice.deck import PhaseDeck, phase_deck
+from cosim.spice.deck import READING, PhaseDeck, phase_deck
 from cosim.spice.engines import SpiceEngine, engine
 from cosim.spice.guess import check_size
 from cosim.spice.harvest import Harvest
@@ -37,7 +37,8 @@ class NgspiceBackend(CrossbarBackend):
     Parameters
     ----------
     engine : str or SpiceEngine
-        ``auto``, ``pyspice``, ``subprocess``, or an engine to share (which then is not closed here).
+        ``auto``, ``pyspice``, ``subprocess``, an engine to share (which then is not closed here), or
+        ``none``: decks can be written without ngspice, and nothing be run.
     workers : int
         How many phases may run at once through `submit`.
     retries : int
@@ -72,7 +73,7 @@ class NgspiceBackend(CrossbarBackend):
         keep: str | Path | None = None,
     ) -> None:
         self._owned = isinstance(engine, str)
-        self._engine = _engine(engine, workers, retries)
+        self._runner = _engine(engine, workers, retries)
         self._workers = workers
         self._deadline_s = deadline_s
         self._limit_s = deadline_s if limit_s is None else limit_s
@@ -81,6 +82,12 @@ class NgspiceBackend(CrossbarBackend):
         self._machine: SpiceMachine = probe()
         self._threads: ThreadPoolExecutor | None = None
         self._lock = Lock()
+
+    @property
+    def _engine(self) -> SpiceEngine:
+        if self._runner is None:
+            raise UnsupportedRequestError("this ngspice backend only writes decks; give it an engine")
+        return self._runner
 
     def deck(self, request: PhaseRequest) -> PhaseDeck:
         """Return the exact deck of a phase; ``.deck.text()`` is what ``ngspice -n -b`` runs by hand."""
@@ -109,7 +116,7 @@ class NgspiceBackend(CrossbarBackend):
 
     def worker_pids(self) -> list[int]:
         """Return the process numbers of the processes that hold ngspice now."""
-        return self._engine.worker_pids()
+        return self._runner.worker_pids() if self._runner is not None else []
 
     def keep_deck(self, plan: PhaseDeck, folder: str | Path) -> Path:
         """Write the deck of a phase into ``folder`` and return its path."""
@@ -134,7 +141,7 @@ class NgspiceBackend(CrossbarBackend):
     def refusal(self, network: Network, kind: str) -> str | None:
         for array in network.arrays:
             device = array.device
-            if device.moves and kind not in ("read", "verify") and device.subcircuit(300.0) is None:
+            if device.moves and kind not in (*READING, "wait") and device.subcircuit(300.0) is None:
                 return f"device {device.name} has no differential equation, so ngspice can read it but not answer a {kind} phase"
         return None
 
@@ -142,7 +149,7 @@ class NgspiceBackend(CrossbarBackend):
         machine = self._machine
         return {
             "backend": self.name,
-            "engine": self._engine.name,
+            "engine": self._runner.name if self._runner is not None else "none",
             "ngspice": machine.version,
             "klu": machine.klu,
             "osdi": machine.osdi,
@@ -155,11 +162,13 @@ class NgspiceBackend(CrossbarBackend):
             threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=True)
-        if self._owned:
-            self._engine.close()
+        if self._owned and self._runner is not None:
+            self._runner.close()
 
 
-def _engine(given: str | SpiceEngine, workers: int, retries: int) -> SpiceEngine:
+def _engine(given: str | SpiceEngine, workers: int, retries: int) -> SpiceEngine | None:
+    if given == "none":
+        return None
     return engine(given, workers, retries) if isinstance(given, str) else given
 
 

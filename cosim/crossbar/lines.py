@@ -69,6 +69,8 @@ DEFAULT_TOLERANCE = 1e-11
 """Largest allowed Kirchhoff residual, summed over the nodes, as a part of the largest line current."""
 
 MAX_ITERATIONS = 20_000
+_CELLS_OF_GOAL = 8000.0
+"""Relates the energy norm that the iteration watches to the summed residual; a bad guess costs a sweep."""
 
 
 class Kernel(Protocol):
@@ -183,7 +185,8 @@ def solve_lines(
     if system.prepared.shorted:
         _refuse_shorts(system.prepared, drive)
     begin = (NO_START, NO_DENSE, 0) if start is None else _start(system, start, batch, drive, dense)
-    settings = (begin[2], True, 0.1 * tolerance, tolerance, MAX_ITERATIONS)
+    goal = tolerance * min(2.0, _CELLS_OF_GOAL / (m * n))
+    settings = (begin[2], True, goal, tolerance, MAX_ITERATIONS)
     return run_kernel(system, g, batch, drive, dense, (begin[0], begin[1]), find_kernel(kernel), settings)
 
 

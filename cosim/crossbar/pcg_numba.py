@@ -86,8 +86,18 @@ def factor(
         o1 = o0 + n
         o2 = o1 + n
         o3 = o2 + n
+        last = n - _ONE
+        is_open = False
+        for q in range(_FOUR):
+            for j in range(i * n + q * n, i * n + q * n + last):
+                is_open |= resistance_word[j] == np.inf
         e0 = e1 = e2 = e3 = 0.0
-        for j in range(n):
+        for j in range(_unsigned(0) if is_open else last):
+            e0 = _factor_inner(g, resistance_word, shunt_word, tw, uw, o0 + j, e0)
+            e1 = _factor_inner(g, resistance_word, shunt_word, tw, uw, o1 + j, e1)
+            e2 = _factor_inner(g, resistance_word, shunt_word, tw, uw, o2 + j, e2)
+            e3 = _factor_inner(g, resistance_word, shunt_word, tw, uw, o3 + j, e3)
+        for j in range(_unsigned(0) if is_open else last, n):
             e0 = _factor_node(g, resistance_word, shunt_word, tw, uw, o0 + j, e0)
             e1 = _factor_node(g, resistance_word, shunt_word, tw, uw, o1 + j, e1)
             e2 = _factor_node(g, resistance_word, shunt_word, tw, uw, o2 + j, e2)
@@ -100,8 +110,36 @@ def factor(
     for i in range(rows):
         o = i * n
         for j in range(n):
-            seen[j] = _factor_node(g, resistance_bit, shunt_bit, tb, ub, o + j, seen[j])
+            seen[j] = seen[j] + (g[o + j] + shunt_bit[o + j])
+        for j in range(n):
+            tb[o + j] = 1.0 / (1.0 + seen[j] * resistance_bit[o + j])
+        for j in range(n):
+            ub[o + j] = resistance_bit[o + j] * tb[o + j]
+        is_open = False
+        for j in range(n):
+            is_open |= resistance_bit[o + j] == np.inf
+        if is_open:
+            for j in range(n):
+                if resistance_bit[o + j] == np.inf:
+                    tb[o + j] = 0.0
+                    ub[o + j] = 1.0 / seen[j] if seen[j] > 0.0 else 0.0
+        for j in range(n):
+            seen[j] = tb[o + j] * seen[j]
     return -1
+
+
+@_inlined
+def _factor_inner(
+    g: FloatArray, resistance: FloatArray, shunt: FloatArray, t: FloatArray, u: FloatArray, k: int, e: float
+) -> float:
+    """Eliminate one node before a segment that is known to conduct; see `_factor_node`."""
+    r = resistance[k]
+    e = e + (g[k] + shunt[k])
+    d = 1.0 / (1.0 + e * r)
+    t[k] = d
+    u[k] = r * d
+    onward: float = d * e
+    return onward
 
 
 @_inlined

@@ -103,9 +103,11 @@ def shown(value: float, unit: str) -> str:
 
 
 def figure(value: Any) -> str:
-    """Return a number for a person, with four digits; anything else as it is."""
+    """Return a number for a person, with four digits, also within a list; anything else as it is."""
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(figure(part) for part in value)}]"
     return "–" if value is None else str(value)
 
 

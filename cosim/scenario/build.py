@@ -22,6 +22,7 @@ from cosim.scenario.load import Scenario
 from cosim.scenario.places import KeyPath
 from cosim.scenario.schema import BackendSection, ReadStep, Step, WriteStep
 from cosim.system import HandOver, Operation, Read, System, Wait, Write
+from cosim.units import quantity_text, seconds
 
 Wrap = Callable[[str, CrossbarBackend], CrossbarBackend]
 """Puts something around the backend of a tile (name of the tile, its backend)."""
@@ -57,7 +58,7 @@ class Backends:
             try:
                 backend = find(name)(**options)
             except CosimError as error:
-                raise self.scenario.error(key, str(error)) from None
+                raise self.scenario.error(self.scenario.document.known(key), str(error)) from None
             if self.journal is not None and backend.costly:
                 backend = JournalingBackend(backend, self.journal, resume=self.resume)
             self.made[label] = backend
@@ -106,7 +107,7 @@ def build(scenario: Scenario, trace: Trace, backends: Backends) -> Built:
     system = System(trace, scenario.seed)
     hardware = scenario.hardware
     try:
-        for name, section in scenario.section.tiles.items():
+        for name in scenario.section.tiles:
             _add_tile(scenario, system, hardware, backends, name)
         plans = _Plans(scenario, system, backends)
         program = [plans.step(index, step) for index, step in enumerate(scenario.section.program)]
@@ -173,7 +174,10 @@ class _Plans:
             return self._read((*key, "read"), step.read)
         if step.wait is not None:
             if step.wait.duration < 1:
-                raise self.scenario.error((*key, "wait"), "must be a time above zero")
+                raise self.scenario.error(
+                    (*key, "wait"),
+                    f"must be a time above zero, not {quantity_text(seconds(step.wait.duration), 's')}",
+                )
             return Wait(step.wait.duration)
         assert step.backend is not None
         inner = (*key, "backend")
@@ -215,7 +219,8 @@ class _Plans:
 
     def _targets(self, key: KeyPath, step: WriteStep) -> tuple[FloatArray, ...]:
         if (step.matrix is None) == (step.conductance is None):
-            raise self.scenario.error(key, "must have either 'matrix' or 'conductance'")
+            found = "neither" if step.matrix is None else "both"
+            raise self.scenario.error(key, f"must have either 'matrix' or 'conductance', but has {found}")
         low, high = self._visible_range()
         if step.conductance is not None:
             inner = (*key, "conductance")

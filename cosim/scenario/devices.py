@@ -28,10 +28,12 @@ def read_device(value: object) -> DeviceModel:
     if isinstance(value, DeviceModel):
         return value
     if isinstance(value, str):
+        if value in models() and value not in presets():
+            raise InputError(f"'{value}' is a model and no preset; write {{model: {value}}}")
         return find_preset(value)
     if not isinstance(value, Mapping) or ("model" in value) == ("preset" in value):
         raise InputError(
-            f"must hold either 'model' or 'preset', such as {{model: mss, tau: 10 us}}, not {value!r}"
+            "must be a preset's name, or hold either 'model' or 'preset', such as {model: mss, tau: 10 us}"
         )
     given = {key: entry for key, entry in value.items() if key not in ("model", "preset")}
     if "preset" in value:

@@ -35,7 +35,6 @@ class JournalingBackend(CrossbarBackend):
 
     def __init__(self, inner: CrossbarBackend, folder: Path, *, resume: bool) -> None:
         self._inner, self._folder, self._resume = inner, folder, resume
-        folder.mkdir(parents=True, exist_ok=True)
         self._label = json.dumps(inner.describe(), sort_keys=True, default=str)
 
     def run(self, request: PhaseRequest) -> PhaseResult:
@@ -87,6 +86,7 @@ def _write(path: Path, result: PhaseResult, label: str) -> None:
         "states": len(result.states), "nodes": len(result.node_voltages or ()),
         "saved": list(result.saved.nets) if result.saved is not None else None,
     }  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, header=np.array(json.dumps(header)), **arrays)

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,12 @@ from pydantic import ValidationError
 from cosim.errors import CosimError, ScenarioError
 from cosim.hardware import Hardware
 from cosim.scenario.places import Document, KeyPath, merged, read_document, with_override
-from cosim.scenario.schema import ScenarioSection
+from cosim.scenario.schema import NAME, ScenarioSection
 
 _OWNED = re.compile(r"^[\w ]+\.(\w+(?:\.\w+)*): (.*)$", re.DOTALL)
+
+_BRANCH = re.compile(r"^(\[key\]|literal\[.*|tuple\[.*|list\[.*|function-.*|str|dict\[.*)$")
+"""Names of branches that pydantic puts into the path of an error."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,9 +49,13 @@ class Scenario:
     def hardware(self) -> Hardware:
         """Hardware of the tiles."""
         h = self.section.hardware
-        return Hardware(
-            h.array, h.device, h.cell, h.dac, h.adc, h.driver, h.sense, h.sequencer, h.temperature
-        )
+        try:
+            return Hardware(
+                h.array, h.device, h.cell, h.dac, h.adc, h.driver, h.sense, h.sequencer, h.temperature
+            )
+        except CosimError as error:
+            key, sentence = _owned(str(error), ("hardware",), self.document)
+            raise self.error(key, sentence) from None
 
     @property
     def sha256(self) -> str:
@@ -74,21 +82,18 @@ class Scenario:
         for index, step in enumerate(self.section.program):
             for kind, keys in (("write", ("matrix", "conductance")), ("read", ("inputs",))):
                 part = getattr(step, kind)
-                for key in keys if part is not None else ():
-                    if isinstance(getattr(part, key), str):
-                        found.append((("program", index, kind, key), getattr(part, key)))
+                if part is not None:
+                    named = [(key, getattr(part, key)) for key in keys]
+                    found += [(("program", index, kind, key), name) for key, name in named if isinstance(name, str)]
         return found
 
     def matrix(self, key: KeyPath, given: str | list[list[float]]) -> NDArray[np.float64]:
         """Return the matrix of a file (CSV or NPY, in the scenario's folder) or of rows in the file."""
-        try:
-            table = self._read(key, given) if isinstance(given, str) else np.array(given, dtype=np.float64)
-        except (ValueError, OSError) as error:
-            if isinstance(error, CosimError):
-                raise
-            raise self.error(key, f"must be a table of numbers, but {_first_line(error)}") from None
-        table = np.atleast_2d(np.asarray(table, dtype=np.float64))
-        if table.ndim != 2 or table.size == 0:
+        table = self._read(key, given) if isinstance(given, str) else np.array(given, dtype=np.float64)
+        table = np.atleast_2d(table)
+        if table.size == 0:
+            raise self.error(key, f"'{given}' holds no numbers; write one row a line, with commas")
+        if table.ndim != 2:
             raise self.error(key, f"must be a table with rows and columns, not of shape {table.shape}")
         if not np.all(np.isfinite(table)):
             row, column = (int(k) for k in np.argwhere(~np.isfinite(table))[0])
@@ -106,14 +111,34 @@ class Scenario:
             )
         if not path.is_file():
             raise self.error(key, f"there is no file '{name}' in the scenario's folder")
-        if path.suffix == ".npy":
-            array: NDArray[np.float64] = np.load(path, allow_pickle=False)
-            return array
-        return np.loadtxt(path, delimiter=",", comments="#", ndmin=2)
+        try:
+            if path.suffix == ".npy":
+                return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of an empty file
+                return np.loadtxt(path, delimiter=",", comments="#", ndmin=2)
+        except (ValueError, TypeError, OSError, EOFError):
+            raise self.error(key, _table_fault(path, name)) from None
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def _table_fault(path: Path, name: str) -> str:
+    """Return what is wrong with a table that could not be read."""
+    if path.suffix == ".npy":
+        return f"'{name}' must be an NPY file of numbers; write it with numpy.save"
+    first = 0
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        entries = line.partition("#")[0].split(",")
+        if entries == [""]:
+            continue
+        for column, entry in enumerate(entries, 1):
+            try:
+                float(entry)
+            except ValueError:
+                return f"'{name}' must hold numbers with commas between them, but has '{entry.strip()[:40]}' in line {number}, column {column}"
+        first = first or len(entries)
+        if len(entries) != first:
+            return f"every line of '{name}' must have {first} numbers as the first one, but line {number} has {len(entries)}"
+    return f"'{name}' must hold numbers with commas between them"
 
 
 def dotted(path: Iterable[str | int]) -> str:
@@ -146,7 +171,7 @@ def _with_bases(file: Path, shown: str, seen: tuple[Path, ...]) -> Document:
     place = document.places.pop(("extends",))
     path = file.parent / str(base)
     if Path(str(base)).is_absolute() or not path.resolve().is_relative_to(file.parent.resolve()):
-        raise ScenarioError(place, "extends", f"'{base}' must lie in the scenario's folder")
+        raise ScenarioError(place, "extends", f"'{base}' must lie in the scenario's folder; copy it there")
     if path.resolve() in seen or path.resolve() == file.resolve():
         raise ScenarioError(place, "extends", f"'{base}' extends itself")
     if not path.is_file():
@@ -173,7 +198,10 @@ def _line(place: str) -> tuple[str, int, int]:
 
 def _sentences(error: ValidationError, document: Document) -> list[ScenarioError]:
     found: dict[KeyPath, list[str]] = {}
-    for item in error.errors(include_url=False):
+    items = [{**item, "loc": _written(item["loc"], document)} for item in error.errors(include_url=False)]
+    for item in items:
+        if any(_deeper(other["loc"], item["loc"]) for other in items):
+            continue  # the other branch of a choice fits the entry better
         path, sentence = _sentence(item, document)
         sentences = found.setdefault(path, [])
         if sentence not in sentences:
@@ -182,6 +210,21 @@ def _sentences(error: ValidationError, document: Document) -> list[ScenarioError
         ScenarioError(document.place(path), dotted(path), "; or ".join(sentences))
         for path, sentences in found.items()
     ]
+
+
+def _written(loc: KeyPath, document: Document) -> KeyPath:
+    """Return the path of an error without the names of the branches of a choice, which are no keys."""
+    path: KeyPath = ()
+    for position, part in enumerate(loc):
+        node = document.value(path) if document.known(path) == path else None
+        key = part in node if isinstance(node, dict) else isinstance(node, list) and isinstance(part, int)
+        if key or position == len(loc) - 1 and not _BRANCH.match(str(part)):
+            path = (*path, part)
+    return path
+
+
+def _deeper(loc: KeyPath, other: KeyPath) -> bool:
+    return len(loc) > len(other) > 0 and loc[: len(other)] == other
 
 
 def _sentence(item: Any, document: Document) -> tuple[KeyPath, str]:
@@ -193,21 +236,33 @@ def _sentence(item: Any, document: Document) -> tuple[KeyPath, str]:
         return path, f"the key '{loc[-1]}' is missing; add it"
     problem = item.get("ctx", {}).get("error")
     if problem is not None:
-        owned = _OWNED.match(str(problem))
-        if owned:
-            inner: KeyPath = (*path, *owned.group(1).split("."))
-            return document.known(inner) if document.known(inner) != path else path, _keep_key(
-                inner, path, document, owned.group(2)
-            )
-        return path, str(problem)
-    given = item.get("input")
-    return path, f"{_rule(item)}, not {given!r}" if not isinstance(given, (dict, list)) else _rule(item)
+        return _owned(str(problem), path, document)
+    return path, _rule(item) if kind == "too_short" else f"{_rule(item)}, {_found(item.get('input'))}"
 
 
-def _keep_key(inner: KeyPath, path: KeyPath, document: Document, sentence: str) -> str:
-    if document.known(inner) == path:
-        return f"{dotted(inner[len(path) :])} {sentence}"
-    return sentence
+def _found(given: Any) -> str:
+    """Return what was given, in words."""
+    if given is None:
+        return "but it is empty"
+    if isinstance(given, (dict, list)):
+        return "not a list" if isinstance(given, list) else "not a mapping"
+    return f"not {given!r}"
+
+
+def _owned(text: str, path: KeyPath, document: Document) -> tuple[KeyPath, str]:
+    """Return key and sentence of an error that names a parameter below ``path``; its value as written."""
+    owned = _OWNED.match(text)
+    if not owned:
+        return path, text
+    inner: KeyPath = (*path, *owned.group(1).split("."))
+    sentence = owned.group(2)
+    if document.known(inner) != inner:
+        return path, f"{dotted(inner[len(path) :])} {sentence}"
+    written = document.value(inner)
+    if isinstance(written, list):
+        written = f"[{', '.join(str(entry) for entry in written)}]"
+    rule, separator, _ = sentence.rpartition(", not ")
+    return inner, f"{rule}, not {written}" if separator else sentence
 
 
 def _unknown_key(loc: KeyPath) -> str:
@@ -231,7 +286,8 @@ def _known_keys(parent: KeyPath) -> list[str]:
         elif part in node.get("properties", {}):
             node = node["properties"][part]
         else:
-            node = node.get("additionalProperties", {})
+            patterns = list(node.get("patternProperties", {}).values())
+            node = patterns[0] if patterns else node.get("additionalProperties", {})
     return sorted(_resolve(node, schema).get("properties", {}))
 
 
@@ -261,7 +317,7 @@ def _rule(item: Any) -> str:
         "dict_type": "must be a mapping of keys", "model_type": "must be a mapping of keys",
         "dataclass_type": "must be a mapping of keys", "bool_parsing": "must be true or false",
         "tuple_type": "must be a pair such as [0 V, 0.2 V]",
-        "too_short": f"must have at least {context.get('min_length', 1)} entries",
+        "too_short": f"must have at least {context.get('min_length', 1)} entry",
     }  # fmt: skip
     if kind in rules:
         return rules[kind]
@@ -275,7 +331,9 @@ def _rule(item: Any) -> str:
             "less_than_equal": "at most",
         }
         limit = next(iter(context.values()))
-        return f"must be {words[kind]} {limit}"
+        return f"must be {words[kind]} {limit:g}"
+    if kind == "string_pattern_mismatch" and context.get("pattern") != NAME:
+        return "must be a name of letters, digits, dots, dashes and underscores that starts with a letter or a digit"
     if kind == "string_pattern_mismatch":
         return "must be a name of letters, digits and underscores that starts with a letter"
     return str(item["msg"]).lower()

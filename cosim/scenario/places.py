@@ -35,9 +35,9 @@ class Document:
         """Return the longest part of ``path`` that leads to an entry."""
         node, length = self.values, 0
         for part in path:
-            if isinstance(node, Mapping) and part in node:
-                node = node[part]
-            elif isinstance(node, list) and isinstance(part, int) and 0 <= part < len(node):
+            if (isinstance(node, Mapping) and part in node) or (
+                isinstance(node, list) and isinstance(part, int) and 0 <= part < len(node)
+            ):
                 node = node[part]
             else:
                 break
@@ -62,13 +62,13 @@ def read_document(file: Path, shown: str) -> Document:
     except FileNotFoundError:
         raise ScenarioError(shown, "", "there is no such file; give the path of a scenario file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(shown, "", f"cannot be read as text: {error}") from None
+        raise ScenarioError(shown, "", f"cannot be read as UTF-8 text: {error}") from None
     try:
         tree = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{shown}:{mark.line + 1}:{mark.column + 1}" if mark else shown
-        raise ScenarioError(place, "", f"is not valid YAML: {error.problem or error.context}") from None
+        raise ScenarioError(place, "", _yaml_sentence(error)) from None
     except YAMLError as error:
         raise ScenarioError(shown, "", f"is not valid YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(tree, Mapping):
@@ -76,6 +76,17 @@ def read_document(file: Path, shown: str) -> Document:
     document = Document(None, {(): f"{shown}:1:1"}, shown)
     document.values = _plain(tree, (), document.places, shown)
     return document
+
+
+def _yaml_sentence(error: Any) -> str:
+    from ruamel.yaml.constructor import DuplicateKeyError
+
+    problem = str(error.problem or error.context)
+    if isinstance(error, DuplicateKeyError):
+        return f"the key {problem.split(chr(34))[1]!r} stands twice in one mapping; keep one of them"
+    if "'\\t'" in problem:
+        return "is not valid YAML: there is a tab where an entry begins; indent with spaces"
+    return f"is not valid YAML: {problem}"
 
 
 def _plain(node: Any, path: KeyPath, places: dict[KeyPath, str], shown: str) -> Any:

@@ -21,6 +21,8 @@ from cosim.scenario.resolved import copied_name, resolved_yaml
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cosim.report.totals import EnergyTotals
+
 Progress = Callable[[int, int], None]
 
 
@@ -32,6 +34,7 @@ class Result:
     trace: Trace
     summary: dict[str, Any]
     manifest: dict[str, Any]
+    totals: EnergyTotals
     failure: CosimError | None = None
 
     def frame(self, table: str = "phases") -> pd.DataFrame:
@@ -47,7 +50,7 @@ class Result:
         _copy_inputs(self.scenario, folder)
         write_folder(
             folder, self.trace, self.summary, manifest=self.manifest, resolved_yaml=resolved_yaml(self.scenario),
-            crosscheck=crosscheck,
+            crosscheck=crosscheck, totals=self.totals,
         )  # fmt: skip
         return folder
 
@@ -94,10 +97,11 @@ def _result(
     scenario: Scenario, trace: Trace, backends: list[dict[str, Any]], began: float, failure: CosimError | None
 ) -> Result:
     from cosim.report.summary import summarize
+    from cosim.report.totals import energy_totals
 
-    summary = summarize(
-        trace, scenario={"name": scenario.name, "sha256": scenario.sha256}, seed=scenario.seed
-    )
+    totals = energy_totals(trace)
+    named = {"name": scenario.name, "sha256": scenario.sha256}
+    summary = summarize(trace, scenario=named, seed=scenario.seed, totals=totals)
     manifest = {
         "schema_version": 1,
         "scenario": {"name": scenario.name, "file": scenario.document.file, "sha256": scenario.sha256},
@@ -108,7 +112,7 @@ def _result(
         "wall_s": time.time() - began,
         "completed": failure is None,
     }
-    return Result(scenario, trace, summary, manifest, failure)
+    return Result(scenario, trace, summary, manifest, totals, failure)
 
 
 def versions() -> dict[str, str]:

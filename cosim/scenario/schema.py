@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cosim.components.adc import Adc
 from cosim.components.dac import Dac
@@ -19,6 +19,7 @@ from cosim.components.sequencer import Sequencer
 from cosim.components.tile import PHASE_KINDS
 from cosim.crossbar.network import Cell
 from cosim.devices.base import DeviceModel
+from cosim.devices.registry import unknown
 from cosim.errors import InputError
 from cosim.hardware import ArraySpec
 from cosim.scenario.devices import DeviceEntry
@@ -28,6 +29,27 @@ NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
 Name = Annotated[str, Field(pattern=NAME)]
 Rows = list[list[float]]
 """A small matrix written into the file, row by row."""
+
+
+def read_table(value: object) -> object:
+    """Check a file name, or rows of numbers written into the file; raises `InputError`."""
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, list) or not value or not all(isinstance(row, list) and row for row in value):
+        raise InputError("must be the name of a CSV or NPY file, or rows of numbers such as [[1, 0], [0, 1]]")
+    for index, row in enumerate(value):
+        if len(row) != len(value[0]):
+            raise InputError(
+                f"every row must be as long as row 0, {len(value[0])}, but row {index} has {len(row)}"
+            )
+        for column, entry in enumerate(row):
+            if isinstance(entry, bool) or not isinstance(entry, (int, float)):
+                raise InputError(f"element ({index}, {column}) must be a number, not {entry!r}")
+    return value
+
+
+Table = Annotated[str | Rows, BeforeValidator(read_table)]
+"""A matrix: the name of a file, or its rows."""
 
 
 class Section(BaseModel):
@@ -65,14 +87,16 @@ class BackendSection(Section):
 def read_backends(value: object) -> object:
     """Read ``name``, ``{kind: name, ...}`` or ``{read: ..., verify: ..., write: ...}`` into one per kind."""
     if isinstance(value, dict) and not set(value) & set(PHASE_KINDS):
+        options = list(BackendSection.model_fields)
+        for key in set(value) - set(options):
+            raise InputError(unknown("key", str(key), dict.fromkeys((*PHASE_KINDS, *options))))
         return dict.fromkeys(PHASE_KINDS, value)
     if isinstance(value, str):
         return {kind: {"kind": value} for kind in PHASE_KINDS}
     if not isinstance(value, dict):
         raise InputError(f"must be the name of a backend, such as behavioral or ngspice, not {value!r}")
-    unknown = sorted(set(value) - set(PHASE_KINDS))
-    if unknown:
-        raise InputError(f"phase kinds are read, verify and write, not '{unknown[0]}'")
+    for key in sorted(set(value) - set(PHASE_KINDS)):
+        raise InputError(unknown("phase kind", key, dict.fromkeys(PHASE_KINDS)))
     chosen = {kind: {"kind": entry} if isinstance(entry, str) else entry for kind, entry in value.items()}
     if "read" in chosen:
         chosen.setdefault("verify", chosen["read"])
@@ -106,7 +130,9 @@ class WriteStep(Section):
     """Program a matrix, or conductances, into tiles with write-verify."""
 
     tiles: list[Name] = Field(min_length=1)
-    matrix: str | Rows | None = Field(default=None, description="file or rows: inputs down, outputs across")
+    matrix: Annotated[str | Rows | None, BeforeValidator(read_table)] = Field(
+        default=None, description="file or rows: inputs down, outputs across"
+    )
     conductance: str | None = Field(
         default=None, description="file with target conductances [S] instead of a matrix"
     )
@@ -126,7 +152,7 @@ class ReadStep(Section):
     """Matrix-vector products of tiles with the rows of a file."""
 
     tiles: list[Name] = Field(min_length=1)
-    inputs: str | Rows = Field(description="file or rows: one input vector per row")
+    inputs: Table = Field(description="file or rows: one input vector per row")
     coding: Literal["amplitude"] = "amplitude"
     full_scale: float | None = Field(
         default=None, gt=0, description="input that drives the DAC to its top; default: the largest"
@@ -151,7 +177,7 @@ class BackendStep(Section):
 
 
 def _read_wait(value: object) -> object:
-    return {"duration": value} if isinstance(value, str) else value
+    return value if value is None or isinstance(value, dict) else {"duration": value}
 
 
 class Step(Section):
@@ -161,6 +187,14 @@ class Step(Section):
     read: ReadStep | None = None
     wait: Annotated[WaitStep | None, BeforeValidator(_read_wait)] = None
     backend: BackendStep | None = None
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Step:
+        given = [key for key in ("write", "read", "wait", "backend") if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none"
+            raise InputError(f"a step must have exactly one of write, read, wait, backend, not {found}")
+        return self
 
 
 class Tolerances(Section):
@@ -205,17 +239,6 @@ class ScenarioSection(Section):
     program: list[Step] = Field(min_length=1)
     spice: SpiceSection = Field(default_factory=SpiceSection)
     validation: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
-
-    @field_validator("program")
-    @classmethod
-    def _one_key(cls, steps: list[Step]) -> list[Step]:
-        for index, step in enumerate(steps):
-            given = [key for key in ("write", "read", "wait", "backend") if getattr(step, key) is not None]
-            if len(given) != 1:
-                raise ValueError(
-                    f"step {index} must have exactly one of write, read, wait, backend, not {given or 'none'}"
-                )
-        return steps
 
 
 def json_schema() -> dict[str, Any]:

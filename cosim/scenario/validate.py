@@ -21,6 +21,7 @@ from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, f
 from cosim.crossbar.network import Network
 from cosim.errors import CosimError, PhaseError
 from cosim.rng import stream_seed
+from cosim.scenario.build import Wrap
 from cosim.scenario.load import Scenario
 from cosim.scenario.run import Result, run
 from cosim.units import seconds
@@ -41,7 +42,7 @@ class _Kept:
 
 
 @dataclass(slots=True)
-class _Recorder:
+class Recorder:
     """Keeps the first phases, and a reservoir sample of each kind, whatever the length of the run."""
 
     first: int
@@ -70,13 +71,22 @@ class _Recorder:
                 reservoir[place] = kept
 
 
+def recorder(per_kind: int | None, rng: random.Random, first: int = 0) -> tuple[Recorder, Wrap]:
+    """Return a recorder and the wrap for `run` that shows it every phase.
+
+    ``per_kind``: size of the sample of each phase kind (None: all); ``first``: phases kept from the start.
+    """
+    keeper = Recorder(first, per_kind, rng)
+    return keeper, lambda tile, inner: _Recording(tile, inner, keeper)
+
+
 @final
 class _Recording(CrossbarBackend):
     """Passes requests on and shows request and answer to a recorder."""
 
     name: ClassVar[str] = "behavioral"
 
-    def __init__(self, tile: str, inner: CrossbarBackend, recorder: _Recorder) -> None:
+    def __init__(self, tile: str, inner: CrossbarBackend, recorder: Recorder) -> None:
         self._tile, self._inner, self._recorder = tile, inner, recorder
 
     def run(self, request: PhaseRequest) -> PhaseResult:
@@ -144,18 +154,16 @@ def validate(
         seed = stream_seed(scenario.seed, "validate")
         kinds = max(1, len(_kinds(scenario)))
         share = None if every else max(1, settings.phases // kinds)
-        recorder = _Recorder(settings.free_running, share, random.Random(seed))
-        result = run(
-            scenario, backend="behavioral", wrap=lambda tile, inner: _Recording(tile, inner, recorder)
-        )
+        keeper, wrap = recorder(share, random.Random(seed), settings.free_running)
+        result = run(scenario, backend="behavioral", wrap=wrap)
         if result.failure is not None:
             raise result.failure
-        chosen = _chosen(recorder, None if every else settings.phases)
-        steps = len(chosen) + len(recorder.opening)
+        chosen = _chosen(keeper, None if every else settings.phases)
+        steps = len(chosen) + len(keeper.opening)
         rows = _phase_by_phase(spice, chosen, result, progress, steps)
-        free = _free_running(spice, recorder.opening, progress, len(chosen), steps)
+        free = _free_running(spice, keeper.opening, progress, len(chosen), steps)
         content = crosscheck(
-            rows, tolerances=settings.tolerances.model_dump(), phases_total=recorder.total, free_running=free
+            rows, tolerances=settings.tolerances.model_dump(), phases_total=keeper.total, free_running=free
         )
         result.manifest["backends"] = [*result.manifest["backends"], spice.describe()]
     finally:
@@ -173,11 +181,11 @@ def _kinds(scenario: Scenario) -> set[str]:
     return kinds
 
 
-def _chosen(recorder: _Recorder, limit: int | None) -> list[_Kept]:
+def _chosen(keeper: Recorder, limit: int | None) -> list[_Kept]:
     """Return the sampled phases in order; unused room of rare kinds goes to the others' share."""
-    kept = [entry for reservoir in recorder.sampled.values() for entry in reservoir]
+    kept = [entry for reservoir in keeper.sampled.values() for entry in reservoir]
     kept.sort(key=lambda entry: entry.index)
-    return kept if limit is None else kept[: max(limit, len(recorder.sampled))]
+    return kept if limit is None else kept[: max(limit, len(keeper.sampled))]
 
 
 def _answer(spice: CrossbarBackend, entry: _Kept, request: PhaseRequest) -> tuple[PhaseResult, float]:
@@ -200,16 +208,17 @@ def _phase_by_phase(
     progress: Callable[[int, int], None] | None,
     steps: int,
 ) -> list[dict[str, Any]]:
-    operations = result.trace.phases.column("operation")
+    places = {(row[2], row[5]): (row[0], row[1]) for row in result.trace.phases}
     rows = []
     for done, entry in enumerate(chosen):
         if progress is not None:
             progress(done, steps)
         answer, wall = _answer(spice, entry, entry.request)
+        phase, operation = places[entry.tile, entry.request.start_fs]
         rows.append(
             {
-                "phase": entry.index,
-                "operation": int(operations[entry.index]),
+                "phase": phase,
+                "operation": operation,
                 "tile": entry.tile,
                 "kind": entry.request.phase.kind,
                 **compare(entry.request, entry.result, answer),

@@ -31,7 +31,8 @@ from cosim.units import seconds
 STEPS_PER_PHASE: Final = 20
 STEPS_PER_SEGMENT: Final = 10
 _SHORTEST_SHARE: Final = 1e-4
-_READING: Final = ("read", "verify")
+READING: Final = ("read", "verify")
+"""Kinds of phases that a model without a differential equation can have."""
 MARK: Final = "mark"
 
 
@@ -112,7 +113,7 @@ def _plan(
 ) -> CellPlan:
     device, cell = array.device, array.cell
     twin = device.subcircuit(request.temperature) if device.moves else None
-    if device.moves and twin is None and request.phase.kind not in _READING:
+    if device.moves and twin is None and span > 0 and request.phase.kind not in READING:
         raise UnsupportedRequestError(
             f"array {array.name}: the device model '{device.name}' has no differential equation, so ngspice can read but not {request.phase.kind} it; use the behavioral backend for this phase"
         )
@@ -173,7 +174,7 @@ def phase_deck(request: PhaseRequest, *, still_tolerance: float = 0.0, klu: bool
     plans = plan_cells(request, still_tolerance)
     frame = make_frame(
         request.network,
-        tuple(request.phase.drives),
+        tuple(net for net in request.network.nets if net in request.phase.drives),
         tuple(plan.live.tobytes() for plan in plans),
         tuple(plan.still.tobytes() for plan in plans),
         request.temperature,

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from cosim.errors import UnsupportedRequestError
+from cosim.spice.cards import Transient
 from cosim.spice.deck import PhaseDeck
 
 _START_S: Final = 0.01
 _LOAD_S: Final = 8e-5
 _ITERATIONS_PER_CORNER: Final = 35
+_ITERATIONS_PER_STEP: Final = 2.2
 _DEVICE_S: Final = 2.5e-6
 _NODE_S: Final = 1.5e-6
 _MESH_32_S: Final = {False: 2.5, True: 0.4}
@@ -36,7 +38,11 @@ class Estimate:
 def estimate(plan: PhaseDeck, klu: bool = False) -> Estimate:
     """Return the expected time of one phase."""
     nodes, live = len(plan.graph.nodes), len(plan.live_sites)
-    iterations = _ITERATIONS_PER_CORNER * len(plan.request.phase.corners_fs())
+    analysis = plan.deck.analysis
+    bounded = analysis.stop / analysis.step if isinstance(analysis, Transient) else 0.0
+    iterations = (
+        _ITERATIONS_PER_CORNER * len(plan.request.phase.corners_fs()) + _ITERATIONS_PER_STEP * bounded
+    )
     mesh = _mesh_size(plan)
     matrix = _MESH_32_S[klu] * (mesh / 32) ** _MESH_POWER[klu] if mesh > 4 else 0.0
     total = _START_S + _LOAD_S * (nodes + live) + iterations * (_DEVICE_S * live + _NODE_S * nodes) + matrix

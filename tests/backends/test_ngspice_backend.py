@@ -341,6 +341,16 @@ def test_waveform_bent_at_a_strobe_is_exact_there(backend: NgspiceBackend) -> No
     assert result.samples.current[:, 0] == pytest.approx((expected * 1e-5).tolist(), abs=1e-16)
 
 
+def test_decks_are_written_without_an_engine() -> None:
+    writer = NgspiceBackend("none")
+    assert writer.deck(request_for()).deck == NgspiceBackend("subprocess").deck(request_for()).deck
+    assert writer.describe()["engine"] == "none"
+    assert writer.worker_pids() == []
+    with pytest.raises(UnsupportedRequestError, match="only writes decks"):
+        writer.run(request_for())
+    writer.close()
+
+
 def test_deck_is_a_value() -> None:
     backend = NgspiceBackend("subprocess")
     first, second = backend.deck(request_for()).deck, backend.deck(request_for()).deck

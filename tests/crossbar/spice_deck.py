@@ -77,7 +77,7 @@ def read_raw(text: str) -> dict[str, FloatArray]:
 
 
 OPERATING_POINT = [
-    ".options reltol=1e-12 abstol=1e-22 vntol=1e-16 gmin=1e-30 itl1=2000",
+    ".options reltol=1e-9 abstol=1e-16 vntol=1e-12 gmin=1e-30 itl1=500",
     ".control",
     "set filetype=ascii",
     "op",

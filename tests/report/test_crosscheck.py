@@ -3,7 +3,8 @@ import math
 
 import pytest
 
-from cosim.report import crosscheck, json_text
+from cosim.report import json_text
+from cosim.report.crosscheck import crosscheck
 
 TOLERANCES = {"current_relative": 1e-3, "state_absolute": 5e-3, "energy_relative": 1e-2}
 

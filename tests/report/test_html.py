@@ -4,7 +4,8 @@ import re
 from html.parser import HTMLParser
 
 from cosim.records import Trace
-from cosim.report import crosscheck, summarize
+from cosim.report import summarize
+from cosim.report.crosscheck import crosscheck
 from cosim.report.html import render
 
 VOID = {"meta", "rect", "path", "circle", "br", "link", "img"}

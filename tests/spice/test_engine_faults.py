@@ -155,11 +155,11 @@ def test_disk_is_bounded(endless: Deck) -> None:
 
 
 def test_memory_is_bounded(endless: Deck, ramp: Deck) -> None:
-    chain = tuple(f"rx{k} n{k} n{k + 1} 1" for k in range(150))
+    chain = tuple(f"rx{k} n{k} n{k + 1} 1" for k in range(400))
     wide = replace(
         endless,
-        body=(*endless.body, "rx a n0 1", "ry n150 0 1", *chain),
-        saves=tuple(f"v(n{k})" for k in range(150)),
+        body=(*endless.body, "rx a n0 1", "ry n400 0 1", *chain),
+        saves=tuple(f"v(n{k})" for k in range(400)),
     )
     hungry = PySpiceEngine(retries=0, limits=Limits(memory=400 << 20, file=0))
     try:

@@ -94,3 +94,25 @@ def test_size_guard_refuses_with_the_numbers() -> None:
         UnsupportedRequestError, match=r"big 64 x 64 \(4096 live cells.*above the limit of 10 s"
     ):
         check_size(plan, 10.0)
+
+
+def test_size_guard_counts_the_steps_that_short_edges_force() -> None:
+    import numpy as np
+
+    from cosim.crossbar import Cell, Phase, PhaseRequest, Segments, level, pulse, single
+    from cosim.devices import Mss
+    from cosim.spice.deck import phase_deck
+    from cosim.spice.guess import estimate
+
+    network = single("small", (2, 2), Mss(), Cell(), Segments())
+
+    def seconds(edge: int) -> float:
+        wave = pulse(0.5, width_fs=10**15, rise_fs=edge, fall_fs=edge)
+        drives = dict.fromkeys(network.nets, level(0.0)) | {"wl0": wave}
+        phase = Phase("write", 10**15 + 2 * edge, drives)
+        return estimate(
+            phase_deck(PhaseRequest(network, (np.full((2, 2), 0.5),), None, 0, 300.0, phase, 0))
+        ).seconds
+
+    assert seconds(10**12) < 1
+    assert seconds(1000) > 1000

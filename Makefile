@@ -1,0 +1,59 @@
+# cosim: `make demo` installs all and runs the main job, `make test` passes the tests, `make check` adds
+# format, lint, types and the layer rule. Everything lives in .venv; a second time needs no network.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export OPENBLAS_NUM_THREADS = 1
+
+.PHONY: demo test check setup ngspice format bench accept-solver accept-updates accept-spice docs-generate clean
+
+demo: setup
+	$(BIN)/cosim run scenarios/quickstart.yaml --out out/quickstart
+	$(BIN)/cosim validate scenarios/quickstart.yaml --out out/quickstart
+	@echo "the report is $(CURDIR)/out/quickstart/report.html"
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+setup: ngspice $(READY)
+
+# The stamp holds the hash of what decides the installation, so a second time installs nothing.
+STAMP := $(shell cat pyproject.toml constraints.txt 2>/dev/null | cksum | tr ' ' '-')
+
+$(READY): pyproject.toml constraints.txt
+	@if [ "$$(cat $(READY) 2>/dev/null)" != "$(STAMP)" ]; then ./tools/install.sh "$(PYTHON)" "$(VENV)"; fi
+	@echo "$(STAMP)" > $(READY)
+
+ngspice:
+	@./tools/ngspice.sh
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup
+	$(BIN)/python benchmarks/phases.py
+
+accept-solver: setup
+	$(BIN)/python benchmarks/solver.py --accept
+	$(BIN)/python -m pytest -m acceptance tests/crossbar
+
+accept-spice: setup
+	$(BIN)/python benchmarks/spice_phases.py
+	$(BIN)/python -m pytest -m acceptance tests/spice tests/backends tests/conformance
+
+docs-generate: setup
+	$(BIN)/cosim schema --out docs/scenario.schema.json
+	$(BIN)/python docs/generate_scenario.py
+
+clean:
+	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache
