@@ -9,7 +9,7 @@ A SET pulse is positive from word line to bit line, a RESET pulse negative; all 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -38,7 +38,7 @@ Scheme = Literal["gate", "V/2"]
 class ProgrammingPulse:
     """Amplitude and plateau width of a programming pulse; its edges are the driver's."""
 
-    __pydantic_config__ = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     amplitude: Volt
     width: Second
@@ -52,7 +52,7 @@ class ProgrammingPulse:
 class Verify:
     """When a cell counts as programmed, and how many pulses it may take."""
 
-    __pydantic_config__ = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     window: Fraction = quantity(
         0.02,

@@ -198,7 +198,7 @@ def _line(place: str) -> tuple[str, int, int]:
 
 def _sentences(error: ValidationError, document: Document) -> list[ScenarioError]:
     found: dict[KeyPath, list[str]] = {}
-    items = [{**item, "loc": _written(item["loc"], document)} for item in error.errors(include_url=False)]
+    items: list[Any] = [{**item, "loc": _written(item["loc"], document)} for item in error.errors(include_url=False)]
     for item in items:
         if any(_deeper(other["loc"], item["loc"]) for other in items):
             continue  # the other branch of a choice fits the entry better
@@ -218,7 +218,7 @@ def _written(loc: KeyPath, document: Document) -> KeyPath:
     for position, part in enumerate(loc):
         node = document.value(path) if document.known(path) == path else None
         key = part in node if isinstance(node, dict) else isinstance(node, list) and isinstance(part, int)
-        if key or position == len(loc) - 1 and not _BRANCH.match(str(part)):
+        if key or (position == len(loc) - 1 and not _BRANCH.match(str(part))):
             path = (*path, part)
     return path
 

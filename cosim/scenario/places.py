@@ -33,7 +33,8 @@ class Document:
 
     def known(self, path: KeyPath) -> KeyPath:
         """Return the longest part of ``path`` that leads to an entry."""
-        node, length = self.values, 0
+        node: Any = self.values
+        length = 0
         for part in path:
             if (isinstance(node, Mapping) and part in node) or (
                 isinstance(node, list) and isinstance(part, int) and 0 <= part < len(node)
