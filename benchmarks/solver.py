@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import io
 import logging
 import os
@@ -21,16 +22,17 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-import numpy as np
+import numpy as np  # noqa: E402
 
-from cosim.crossbar.lines import FloatArray, LineSolution, LineSystem, numba_available, solve_lines
-from cosim.crossbar.newton import solve_nonlinear
-from cosim.crossbar.nodal import solve_lines_nodal
+from cosim.crossbar.lines import FloatArray, LineSolution, LineSystem, numba_available, solve_lines  # noqa: E402
+from cosim.crossbar.newton import solve_nonlinear  # noqa: E402
+from cosim.crossbar.nodal import solve_lines_nodal  # noqa: E402
 
 KERNEL_BARS = {64: 100.0, 128: 130.0, 256: 150.0}
 PLAIN_BAR = 25.0
@@ -89,7 +91,9 @@ def peer() -> Any:
 
 def badcrossbar_read(resistance: FloatArray, volts: FloatArray, r: float, everything: bool = False) -> Any:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return peer().compute(volts[:, None], resistance, r_i=r, node_voltages=everything, all_currents=everything)
+        return peer().compute(
+            volts[:, None], resistance, r_i=r, node_voltages=everything, all_currents=everything
+        )
 
 
 def colamd(system: LineSystem, g: FloatArray, volts: FloatArray) -> FloatArray:
@@ -169,7 +173,9 @@ def single_reads(sizes: list[int], speed: dict[int, float]) -> list[Line]:
             if numba_available():
                 methods["numba"] = lambda: solve_lines(system, g, volts, kernel="numba")  # noqa: B023
             times = alternate(methods, 8, 6.0)
-            errors = {k: relative(-methods[k]().i_bottom, reference) for k in methods if k in ("numpy", "numba")}
+            errors = {
+                k: relative(-methods[k]().i_bottom, reference) for k in methods if k in ("numpy", "numba")
+            }
             lines += single_line(n, r, times, errors, methods, speed)
     return lines
 
@@ -192,9 +198,16 @@ def single_line(
         row += f"{times[k] * 1e3:>9.2f} ({errors[k]:.0e})" if k in errors else f"{'-':>18}"
     row += f"{iterations:>5}" + f"{' / '.join(f'{ratio:.0f}x' for ratio in ratios.values()):>20}"
     print(row + f"{limit * 1e3:>8.2f} ({times[fast] / limit:.1f}x)")
-    lines = [Line(f"error {n} r={r:g} {k}: {e:.1e} <= {ERROR_BAR:g}", e <= ERROR_BAR) for k, e in errors.items()]
+    lines = [
+        Line(f"error {n} r={r:g} {k}: {e:.1e} <= {ERROR_BAR:g}", e <= ERROR_BAR) for k, e in errors.items()
+    ]
     if r == 1.0:
-        lines.append(Line(f"read {n} without numba: {ratios['numpy']:.0f}x >= {PLAIN_BAR:g}x", ratios["numpy"] >= PLAIN_BAR))
+        lines.append(
+            Line(
+                f"read {n} without numba: {ratios['numpy']:.0f}x >= {PLAIN_BAR:g}x",
+                ratios["numpy"] >= PLAIN_BAR,
+            )
+        )
         if "numba" in ratios:
             bar = KERNEL_BARS[n]
             lines.append(Line(f"read {n} numba: {ratios['numba']:.0f}x >= {bar:g}x", ratios["numba"] >= bar))
@@ -227,7 +240,9 @@ def nonlinear_reads(sizes: list[int]) -> list[Line]:
             plain_ratio = steps * times["peer"] / times["numpy"]
             print(f"{n:>5}{r:>4g}  {steps} x {times['peer'] * 1e3:.1f}   ours {times['ours'] * 1e3:.2f} "
                   f"({error:.0e})   {ratio:.0f}x   without numba {plain_ratio:.0f}x")  # fmt: skip
-            lines.append(Line(f"error nonlinear {n} r={r:g}: {error:.1e} <= {ERROR_BAR:g}", error <= ERROR_BAR))
+            lines.append(
+                Line(f"error nonlinear {n} r={r:g}: {error:.1e} <= {ERROR_BAR:g}", error <= ERROR_BAR)
+            )
             if numba_available() and n in NONLINEAR_BARS and r == 1.0:
                 bar = NONLINEAR_BARS[n]
                 lines.append(Line(f"nonlinear {n}: {ratio:.0f}x >= {bar:g}x", ratio >= bar))
@@ -252,7 +267,7 @@ def newton_steps(cells: Sinh, system: LineSystem, volts: FloatArray) -> tuple[in
 
 
 def pulses() -> list[Line]:
-    """A write pulse on a passive array: an event, the wires, all states moving, midpoint and re-solve."""
+    """Run write pulses on a passive array: an event, the wires, all states moving, midpoint and re-solve."""
     import simpy
 
     lines = []
@@ -277,7 +292,12 @@ def pulses() -> list[Line]:
 
 
 def write(
-    environment: Any, system: LineSystem, x: FloatArray, drive: tuple[FloatArray, FloatArray], total: int, midpoint: bool
+    environment: Any,
+    system: LineSystem,
+    x: FloatArray,
+    drive: tuple[FloatArray, FloatArray],
+    total: int,
+    midpoint: bool,
 ) -> Any:
     """Pulse after pulse; mss mean field in closed form at the solved cell voltages."""
     r_on, r_off, v_on, v_off, thermal, tau, width = 1e4, 1e5, 0.6, 0.6, 0.026, 1e-5, 1e-7
@@ -327,9 +347,21 @@ def memory_of(who: str) -> None:
 
     cases = {n: case(n) for n in (8, 256)}
     read(8)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    gc.collect()
+    before = peak_memory(reset=True)
     read(256)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print(peak_memory() - before)
+
+
+def peak_memory(reset: bool = False) -> float:
+    """Peak resident memory of this process [MB]; ``reset`` starts counting from what is resident now."""
+    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not clear.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if reset:
+        clear.write_text("5")
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return float(line.split()[1]) / 1024
 
 
 def main() -> int:

@@ -7,8 +7,9 @@ source for each default, and how it becomes a `Network` and its line capacitance
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 from cosim.components.adc import Adc
 from cosim.components.dac import Dac
@@ -18,28 +19,111 @@ from cosim.components.sequencer import Sequencer
 from cosim.components.tile import LineCapacitance, Periphery
 from cosim.crossbar.network import Cell, Network, Segments
 from cosim.crossbar.network import single as single_network
+from cosim.crossbar.wires import REFERENCE_TEMPERATURE, GeometryWire, NodeWire, Wire
 from cosim.devices.base import DeviceModel
 from cosim.devices.registry import find_preset
-from cosim.units import FaradOrIdeal, Kelvin, OhmOrIdeal, check, quantity
+from cosim.errors import UnitError
+from cosim.units import FaradOrIdeal, Kelvin, Metre, OhmOrIdeal, check, quantity
 
-_MNSIM = "MNSIM 2.0, wire per cell"
+_MNSIM = "MNSIM 2.0, wire per cell: 2.82 ohm and 1 fF"
+_FIXED_OHM, _FIXED_FARAD = 2.82, 1e-15
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSizes:
+    """Marks a length in multiples of the feature size F, written ``4F``."""
+
+    symbol: str = "F (feature sizes)"
+
+    def validate(self, value: object) -> float:
+        """Return the number of feature sizes; raises `UnitError`."""
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*F\s*", value) if isinstance(value, str) else None
+        if match is None:
+            raise UnitError(f"must be a number of feature sizes such as '4F', not {value!r}")
+        return float(match.group(1))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(self.validate)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "description": "a length in feature sizes", "examples": ["4F"]}
+
+
+@dataclass(frozen=True, slots=True)
+class WireGeometry:
+    """Cross-section of a copper wire; see `cosim.crossbar.wires.GeometryWire` for the formulas."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    width: Metre
+    thickness: Metre
+    spacing: Metre
+    height: Metre
+    length: Metre
 
 
 @dataclass(frozen=True, slots=True)
 class WireSpec:
-    """Wires per segment, that is per crossing."""
+    """Wires per segment, that is per crossing.
+
+    By value (``word_line``, ``bit_line``, ``capacitance``), by technology (``node`` and ``pitch``, from the
+    named table), or by ``geometry``. A value beside a node or a geometry takes its place.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    word_line: OhmOrIdeal = quantity(
-        2.82, source=f"{_MNSIM}: 2.82 ohm", doc="resistance of a word-line segment"
+    word_line: OhmOrIdeal | None = quantity(
+        None, source=_MNSIM, doc="resistance of a word-line segment; 2.82 ohm unless node or geometry say"
     )
-    bit_line: OhmOrIdeal = quantity(
-        2.82, source=f"{_MNSIM}: 2.82 ohm", doc="resistance of a bit-line segment"
+    bit_line: OhmOrIdeal | None = quantity(
+        None, source=_MNSIM, doc="resistance of a bit-line segment; 2.82 ohm unless node or geometry say"
     )
-    capacitance: FaradOrIdeal = quantity(
-        1e-15, source=f"{_MNSIM}: 1 fF", doc="capacitance of a segment to ground"
+    capacitance: FaradOrIdeal | None = quantity(
+        None, source=_MNSIM, doc="capacitance of a segment to ground; 1 fF unless node or geometry say"
     )
+    node: Metre | None = quantity(None, source="the named table", doc="technology node, such as 65 nm")
+    pitch: Annotated[float, FeatureSizes()] = quantity(
+        4.0,
+        source="DNN+NeuroSim V2.1, 1T1R cell of 4F width",
+        doc="length of a segment in wire widths of the node",
+    )
+    table: str = quantity(
+        "neurosim-2.1", source="DNN+NeuroSim V2.1, interconnect parameters", doc="table of nodes"
+    )
+    geometry: WireGeometry | None = quantity(
+        None, source="given by the user", doc="cross-section of the wires"
+    )
+
+    def __post_init__(self) -> None:
+        check(
+            self.node is None or self.geometry is None,
+            "wires",
+            "node",
+            "left out where geometry is given",
+            self.node,
+        )
+        self.segment(REFERENCE_TEMPERATURE)
+
+    def segment(self, temperature: float) -> tuple[float, float, float]:
+        """Return word-line and bit-line resistance [ohm] and capacitance [F] of a segment at ``temperature`` [K]."""
+        wire = self._wire()
+        ohm = _FIXED_OHM if wire is None else wire.resistance(temperature)
+        farad = _FIXED_FARAD if wire is None else wire.capacitance()
+        return (
+            ohm if self.word_line is None else self.word_line,
+            ohm if self.bit_line is None else self.bit_line,
+            farad if self.capacitance is None else self.capacitance,
+        )
+
+    def _wire(self) -> Wire | None:
+        if self.node is not None:
+            return NodeWire(round(self.node * 1e9), self.pitch, self.table)
+        if self.geometry is not None:
+            g = self.geometry
+            return GeometryWire(g.width, g.thickness, g.spacing, g.height, g.length)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +171,20 @@ class Hardware:
 
     def network(self, name: str) -> Network:
         """Return the network of one array of this hardware, called ``name``."""
-        wires = self.array.wires
+        word, bit, _ = self.array.wires.segment(self.temperature)
         return single_network(
             name,
             (self.array.rows, self.array.columns),
             self.device,
             self.cell,
-            Segments(wires.word_line, wires.bit_line),
+            Segments(word, bit),
             r_source=self.driver.output_resistance,
             r_sink=self.sense.input_resistance,
         )
 
     def line_capacitance(self) -> LineCapacitance:
         """Return the capacitance of whole lines [F]: one segment more than crossings; gates like words."""
-        c = self.array.wires.capacitance
+        _, _, c = self.array.wires.segment(self.temperature)
         word, bit = c * (self.array.columns + 1), c * (self.array.rows + 1)
         return LineCapacitance(word, bit, word)
 

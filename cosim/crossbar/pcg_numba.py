@@ -77,9 +77,13 @@ def factor(
     n = _unsigned(n)
     size = _unsigned(g.size)
     rows = _unsigned(size // n)
+    refused = 0
     for k in range(size):
-        if not (g[k] >= 0.0 and g[k] < np.inf):
-            return int(k)
+        refused += 0 if (g[k] >= 0.0) & (g[k] < np.inf) else 1
+    if refused:
+        for k in range(size):
+            if not (g[k] >= 0.0 and g[k] < np.inf):
+                return int(k)
     whole = _unsigned(rows - rows % _FOUR)
     for i in range(_unsigned(0), whole, _FOUR):
         o0 = i * n
@@ -520,6 +524,8 @@ def solve(
         g = g.copy()
     if not all(v.flags.writeable for v in drive):
         drive = tuple(v if v.flags.writeable else v.copy() for v in drive)
+    if not (dense[0].flags.writeable and dense[1].flags.writeable):
+        dense = dense[0].copy(), dense[1].copy()
     return _solve(g, prepared.lines, prepared.ends, drive, dense, change, start, out, settings)
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _OPEN = 1e250
 """Stands for an open segment inside the recurrence (infinity would give 0 * inf)."""
 
+_KEEP = 1 << 15
+"""Stacks of lines of at most this many values are kept for the next solve."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stack:
@@ -38,9 +41,7 @@ class _Lines:
         m = g.size // n
         self.word = g.reshape(m, n)
         self.bit = np.ascontiguousarray(self.word.T)
-        t, u = _factor(self.word, _stack(prepared, m, n))
-        with np.errstate(divide="ignore"):
-            diagonal = 1.0 / u
+        t, diagonal = _factor(self.word, _stack(prepared, m, n))
         self.word_factor = -_long(t[:n, :m].T)[:-1], _long(diagonal[:n, :m].T)
         self.bit_factor = -_long(t[:m, m:].T)[:-1], _long(diagonal[:m, m:].T)
 
@@ -54,7 +55,7 @@ class _Lines:
 
 
 def _stack(prepared: PreparedLines, m: int, n: int) -> _Stack:
-    """Return the columns of all lines; made once for a system."""
+    """Return the columns of all lines; small ones are made once for a system."""
     found: Any = prepared.notes.get("numpy")
     if found is None:
         depth = max(m, n)
@@ -64,13 +65,14 @@ def _stack(prepared: PreparedLines, m: int, n: int) -> _Stack:
         shunt[:n, :m], shunt[:m, m:] = shunt_word.T, shunt_bit
         is_open = np.isinf(resistance)
         found = _Stack(np.where(is_open, _OPEN, resistance), shunt, is_open)
-        prepared.notes["numpy"] = found
+        if found.shunt.size <= _KEEP:
+            prepared.notes["numpy"] = found
     stack: _Stack = found
     return stack
 
 
 def _factor(g: FloatArray, stack: _Stack) -> tuple[FloatArray, FloatArray]:
-    """Resistance-form factors ``t`` and ``u`` of all lines at once, ``(nodes, rows + columns)``."""
+    """Resistance-form factors ``t`` and ``1/u`` of all lines at once, ``(nodes, rows + columns)``."""
     m, n = g.shape
     own = stack.shunt.copy()
     own[:n, :m] += g.T
@@ -83,10 +85,15 @@ def _factor(g: FloatArray, stack: _Stack) -> tuple[FloatArray, FloatArray]:
         t_row += 1.0
         np.divide(1.0, t_row, out=t_row)
         np.multiply(t_row, own_row, out=seen)
-    u = stack.resistance * t
     t[stack.is_open] = 0.0
-    u[stack.is_open & (own == 0.0)] = 0.0
-    return t, u
+    dead = stack.is_open & (own == 0.0)
+    seen_last = own[stack.is_open]
+    with np.errstate(divide="ignore"):
+        np.multiply(stack.resistance, t, out=own)
+        np.divide(1.0, own, out=own)
+    own[stack.is_open] = seen_last
+    own[dead] = np.inf
+    return t, own
 
 
 def _long(lines: FloatArray) -> FloatArray:
@@ -154,7 +161,9 @@ class _Drive:
 
     def word_voltage(self, bit: FloatArray) -> FloatArray:
         """``A^-1 (G B + f_word)``, ``(m, n)``."""
-        return self.lines.solve_word(self.lines.word * bit.T + self.from_word)
+        x = self.lines.word * bit.T
+        x += self.from_word
+        return self.lines.solve_word(x)
 
     def run(
         self, begin: tuple[FloatArray, FloatArray, FloatArray | None] | None, settings: tuple[Any, ...]
@@ -196,8 +205,8 @@ class _Drive:
         p, q = z, r.copy()
         count = 0
         while rz > goal * goal * scale and rz > 0.0 and count < limit:
-            v = lines.solve_word(lines.word * p.T)
-            s = q - lines.bit * v.T
+            s = lines.bit * lines.solve_word(lines.word * p.T).T
+            np.subtract(q, s, out=s)
             count += 1
             curvature = float(np.einsum("ij,ij", p, s))
             if not curvature > 0.0:
@@ -226,7 +235,8 @@ class _Drive:
             self.cell = lines.word * (before - self.bit.T)
             r = lines.bit * (self.word - before).T
             residual = float(np.abs(r).sum())
-            level = float((lines.word * (np.abs(self.word) + np.abs(self.bit.T))).sum())
+            level = float(np.einsum("ij,ij", lines.word, np.abs(self.word)))
+            level += float(np.einsum("ij,ij", lines.bit, np.abs(self.bit)))
             largest = self._ends()
             allowed = max(tolerance * largest, 1e-15 * level)
             self.stats = (count, residual, level, largest)

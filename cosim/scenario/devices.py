@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 from cosim.devices.base import DeviceModel
 from cosim.devices.registry import find, find_preset, models, presets
 from cosim.errors import InputError
+from cosim.units import quantity_text
 
 
 @cache
@@ -97,7 +98,9 @@ def _object_schema(key: str, names: list[str], model: type[DeviceModel]) -> dict
 def quantity_default(model: type[DeviceModel], entry: dataclasses.Field[Any]) -> str:
     """Return the default of a parameter as text with its unit."""
     unit = field_units(model).get(entry.name, "")
-    return f"{entry.default} {unit}".strip()
+    if unit in ("", "1/Vs") or not isinstance(entry.default, float):
+        return f"{entry.default} {unit}".strip()
+    return quantity_text(entry.default, unit, 12)
 
 
 def field_units(owner: type[Any]) -> dict[str, str]:

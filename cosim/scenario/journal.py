@@ -28,13 +28,17 @@ from cosim.crossbar.network import Network
 
 @final
 class JournalingBackend(CrossbarBackend):
-    """Answers from the journal where it can, else asks ``inner`` and journals the result."""
+    """Answers from the journal where it can, else asks ``inner`` and journals the result.
+
+    It goes by the name of ``inner``: records say who computed a phase, whenever that was.
+    """
 
     name: ClassVar[str] = "journal"
     costly: ClassVar[bool] = True
 
     def __init__(self, inner: CrossbarBackend, folder: Path, *, resume: bool) -> None:
         self._inner, self._folder, self._resume = inner, folder, resume
+        self.name = inner.name  # type: ignore[misc]
         self._label = json.dumps(inner.describe(), sort_keys=True, default=str)
 
     def run(self, request: PhaseRequest) -> PhaseResult:

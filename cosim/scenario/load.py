@@ -84,7 +84,9 @@ class Scenario:
                 part = getattr(step, kind)
                 if part is not None:
                     named = [(key, getattr(part, key)) for key in keys]
-                    found += [(("program", index, kind, key), name) for key, name in named if isinstance(name, str)]
+                    found += [
+                        (("program", index, kind, key), name) for key, name in named if isinstance(name, str)
+                    ]
         return found
 
     def matrix(self, key: KeyPath, given: str | list[list[float]]) -> NDArray[np.float64]:
@@ -198,7 +200,9 @@ def _line(place: str) -> tuple[str, int, int]:
 
 def _sentences(error: ValidationError, document: Document) -> list[ScenarioError]:
     found: dict[KeyPath, list[str]] = {}
-    items: list[Any] = [{**item, "loc": _written(item["loc"], document)} for item in error.errors(include_url=False)]
+    items: list[Any] = [
+        {**item, "loc": _written(item["loc"], document)} for item in error.errors(include_url=False)
+    ]
     for item in items:
         if any(_deeper(other["loc"], item["loc"]) for other in items):
             continue  # the other branch of a choice fits the entry better
@@ -297,7 +301,7 @@ def _resolve(node: Any, schema: Any) -> Any:
             node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
         elif "allOf" in node:
             node = node["allOf"][0]
-        elif "anyOf" in node:
+        elif "anyOf" in node and "properties" not in node:
             options = [entry for entry in node["anyOf"] if "$ref" in entry]
             if not options:
                 return {}

@@ -73,15 +73,25 @@ class HardwareSection(Section):
     driver: Driver = Field(default_factory=Driver, description="line drivers")
     sense: Sense = Field(default_factory=Sense, description="sense circuits")
     sequencer: Sequencer = Field(default_factory=Sequencer, description="control logic")
-    temperature: Kelvin = Field(default=300.0, description="temperature of everything")
+    temperature: Kelvin = Field(
+        default=300.0,
+        description="temperature of everything",
+        json_schema_extra={"source": "cosim: the room temperature of the published device sets"},
+    )
 
 
 class BackendSection(Section):
     """Which backend answers, with its options."""
 
-    kind: Literal["behavioral", "ngspice", "paired", "scripted"] | Name = "behavioral"
-    fidelity: Literal["ideal", "resistive"] | None = Field(default=None, description="behavioral only")
-    engine: Literal["auto", "pyspice", "subprocess"] | None = Field(default=None, description="ngspice only")
+    kind: Literal["behavioral", "ngspice", "paired", "scripted"] | Name = Field(
+        default="behavioral", description="who answers; also the name of a backend of another package"
+    )
+    fidelity: Literal["ideal", "resistive"] | None = Field(
+        default=None, description="behavioral only; default: the tile's"
+    )
+    engine: Literal["auto", "pyspice", "subprocess"] | None = Field(
+        default=None, description="ngspice only; default: spice.engine"
+    )
 
 
 def read_backends(value: object) -> object:
@@ -105,7 +115,25 @@ def read_backends(value: object) -> object:
     return {kind: chosen.get(kind, {"kind": "behavioral"}) for kind in PHASE_KINDS}
 
 
-Backends = Annotated[dict[str, BackendSection], BeforeValidator(read_backends)]
+class _EveryForm:
+    """Gives `Backends` the JSON schema of all its forms: a name, one section, one of both per kind."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        name: dict[str, Any] = {"type": "string"}
+        section = handler(schema)["additionalProperties"]
+        kinds = {kind: {"anyOf": [name, section]} for kind in PHASE_KINDS}
+        per_kind = {"type": "object", "properties": kinds, "additionalProperties": False}
+        return {"anyOf": [name, section, per_kind]}
+
+
+class _OrText:
+    """Lets a JSON schema accept text beside what a validator makes of it."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, *handler(schema)["anyOf"]]}
+
+
+Backends = Annotated[dict[str, BackendSection], BeforeValidator(read_backends), _EveryForm()]
 
 
 class TileSection(Section):
@@ -129,17 +157,27 @@ def _default_backends() -> dict[str, BackendSection]:
 class WriteStep(Section):
     """Program a matrix, or conductances, into tiles with write-verify."""
 
-    tiles: list[Name] = Field(min_length=1)
+    tiles: list[Name] = Field(
+        min_length=1, description="one tile, or two for a differential pair: positive part, negative part"
+    )
     matrix: Annotated[str | Rows | None, BeforeValidator(read_table)] = Field(
         default=None, description="file or rows: inputs down, outputs across"
     )
     conductance: str | None = Field(
         default=None, description="file with target conductances [S] instead of a matrix"
     )
-    encoding: Literal["differential", "single"] | None = None
-    headroom: Fraction = Field(default=0.2, description="part of the conductance range left free at the top")
-    scheme: Literal["gate", "V/2"] | None = None
-    verify: Verify = Field(default_factory=Verify)
+    encoding: Literal["differential", "single"] | None = Field(
+        default=None, description="how weights become conductances; default: differential for two tiles"
+    )
+    headroom: Fraction = Field(
+        default=0.2,
+        description="part of the conductance range left free at the top",
+        json_schema_extra={"source": "cosim: a cell near its bound answers a pulse with next to nothing"},
+    )
+    scheme: Literal["gate", "V/2"] | None = Field(
+        default=None, description="how a cell is selected; default: gate for 1T1R, V/2 for 1R"
+    )
+    verify: Verify = Field(default_factory=Verify, description="window, budget and choice of the next pulse")
     set_pulse: ProgrammingPulse | None = Field(
         default=None, alias="set", description="SET pulse; default: the device's"
     )
@@ -151,9 +189,9 @@ class WriteStep(Section):
 class ReadStep(Section):
     """Matrix-vector products of tiles with the rows of a file."""
 
-    tiles: list[Name] = Field(min_length=1)
+    tiles: list[Name] = Field(min_length=1, description="tiles that are read side by side")
     inputs: Table = Field(description="file or rows: one input vector per row")
-    coding: Literal["amplitude"] = "amplitude"
+    coding: Literal["amplitude"] = Field(default="amplitude", description="how an input becomes a pulse")
     full_scale: float | None = Field(
         default=None, gt=0, description="input that drives the DAC to its top; default: the largest"
     )
@@ -166,14 +204,14 @@ class ReadStep(Section):
 class WaitStep(Section):
     """Let time pass."""
 
-    duration: Femtoseconds
+    duration: Femtoseconds = Field(description="how long; the step may also be the time alone")
 
 
 class BackendStep(Section):
     """Hand tiles over to other backends in the middle of a run."""
 
-    tiles: list[Name] = Field(min_length=1)
-    to: Backends
+    tiles: list[Name] = Field(min_length=1, description="tiles that are handed over")
+    to: Backends = Field(description="who answers from now on; states are carried over")
 
 
 def _read_wait(value: object) -> object:
@@ -183,10 +221,12 @@ def _read_wait(value: object) -> object:
 class Step(Section):
     """One step of the program: exactly one of its keys."""
 
-    write: WriteStep | None = None
-    read: ReadStep | None = None
-    wait: Annotated[WaitStep | None, BeforeValidator(_read_wait)] = None
-    backend: BackendStep | None = None
+    write: WriteStep | None = Field(default=None, description="program tiles")
+    read: ReadStep | None = Field(default=None, description="matrix-vector products")
+    wait: Annotated[WaitStep | None, BeforeValidator(_read_wait), _OrText()] = Field(
+        default=None, description="let time pass"
+    )
+    backend: BackendStep | None = Field(default=None, description="hand tiles over to other backends")
 
     @model_validator(mode="after")
     def _one_key(self) -> Step:
@@ -200,15 +240,19 @@ class Step(Section):
 class Tolerances(Section):
     """What `cosim validate` accepts."""
 
-    current_relative: float = Field(default=1e-3, gt=0)
-    state_absolute: float = Field(default=5e-3, gt=0)
-    energy_relative: float = Field(default=1e-2, gt=0)
+    current_relative: float = Field(
+        default=1e-3, gt=0, description="of line currents, of the phase's largest line current"
+    )
+    state_absolute: float = Field(default=5e-3, gt=0, description="of states, in fractions of their range")
+    energy_relative: float = Field(
+        default=1e-2, gt=0, description="of energies, of the largest phase energy of the same kind"
+    )
 
 
 class ValidateSection(Section):
     """How the run is checked against ngspice."""
 
-    tolerances: Tolerances = Field(default_factory=Tolerances)
+    tolerances: Tolerances = Field(default_factory=Tolerances, description="largest deviations that pass")
     phases: int = Field(
         default=400, ge=1, description="phases that are checked at most, drawn with the scenario's seed"
     )
@@ -220,7 +264,10 @@ class ValidateSection(Section):
 class SpiceSection(Section):
     """How ngspice is run."""
 
-    engine: Literal["auto", "pyspice", "subprocess"] = "auto"
+    engine: Literal["auto", "pyspice", "subprocess"] = Field(
+        default="auto",
+        description="pyspice: the library in a worker; subprocess: the program; auto: what is there",
+    )
     retries: int = Field(
         default=1, ge=0, le=10, description="times a phase is repeated after its worker died"
     )
@@ -230,20 +277,34 @@ class SpiceSection(Section):
 class ScenarioSection(Section):
     """A whole scenario file."""
 
-    schema_version: Literal[1]
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    description: str = ""
-    seed: int = Field(default=0, ge=0)
-    hardware: HardwareSection
-    tiles: dict[Name, TileSection] = Field(min_length=1)
-    program: list[Step] = Field(min_length=1)
-    spice: SpiceSection = Field(default_factory=SpiceSection)
-    validation: ValidateSection = Field(default_factory=ValidateSection, alias="validate")
+    schema_version: Literal[1] = Field(description="version of this format")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
+        description="name of the run; its results go to out/NAME"
+    )
+    description: str = Field(default="", description="one line for the report")
+    seed: int = Field(default=0, ge=0, description="of every random stream")
+    hardware: HardwareSection = Field(description="what the tiles are made of")
+    tiles: dict[Name, TileSection] = Field(min_length=1, description="the tiles by name")
+    program: list[Step] = Field(min_length=1, description="what happens, one step after the other")
+    spice: SpiceSection = Field(default_factory=SpiceSection, description="how ngspice is run")
+    validation: ValidateSection = Field(
+        default_factory=ValidateSection,
+        alias="validate",
+        description="how the run is checked against ngspice",
+    )
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON schema of a scenario file, for editors."""
+    """Return the JSON schema of a scenario file, for editors: every key with meaning, default and source."""
+    from cosim.scenario.keys import describe
+
     schema = ScenarioSection.model_json_schema(by_alias=True)
+    describe(schema)
+    schema["properties"]["extends"] = {
+        "type": "string",
+        "description": "another scenario of the same folder, taken as base",
+    }
+    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
     schema["title"] = "cosim scenario"
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return schema

@@ -29,7 +29,9 @@ from cosim.spice.graph import Graph, Mask, Site
 from cosim.units import seconds
 
 STEPS_PER_PHASE: Final = 20
-STEPS_PER_SEGMENT: Final = 10
+"""Least number of steps of a phase with memory."""
+STEPS_FOR_FULL_CHANGE: Final = 400
+"""Steps of a phase that could move a state through its whole range (see `steps_for`)."""
 _SHORTEST_SHARE: Final = 1e-4
 READING: Final = ("read", "verify")
 """Kinds of phases that a model without a differential equation can have."""
@@ -40,7 +42,8 @@ MARK: Final = "mark"
 class CellPlan:
     """Which cells of one array are live and which still (both ``(rows, columns)``); the rest are open.
 
-    ``still_resistance`` [ohm] is that of the device alone; ``series`` [ohm] that of the access device.
+    ``still_resistance`` [ohm] is that of the device alone; ``series`` [ohm] that of the access device;
+    ``change`` bounds the change of any conducting cell's state, relative to its range.
     """
 
     live: Mask
@@ -48,6 +51,7 @@ class CellPlan:
     still_resistance: FloatArray
     series: float
     twin: Subcircuit | None
+    change: float
 
     @property
     def conducting(self) -> Mask:
@@ -122,23 +126,22 @@ def _plan(
         gates = [request.phase.gate_level(gate) > cell.gate_threshold for gate in array.gates]
         on &= np.array(gates)[:, np.newaxis]
     conductance = np.broadcast_to(device.conductance(state), array.shape)
-    moving = on & _may_move(request, array, state, span, tolerance) if twin is not None else np.zeros_like(on)
+    change = _largest_change(request, array, state, span) * on if twin is not None else np.zeros(array.shape)
+    moving = on & ((change > tolerance) | (tolerance <= 0) | (not device.linear)) & (twin is not None)
     still = on & ~moving & (conductance > 0)
     resistance = np.divide(1.0, conductance, out=np.zeros(array.shape), where=conductance > 0)
-    return CellPlan(moving, still, resistance, cell.series_resistance, twin)
+    return CellPlan(moving, still, resistance, cell.series_resistance, twin, float(change.max()))
 
 
-def _may_move(
-    request: PhaseRequest, array: CrossbarArray, state: FloatArray, span: float, tolerance: float
-) -> Mask:
-    """Return which cells could change by more than ``tolerance`` of their range at any voltage of the phase.
+def _largest_change(
+    request: PhaseRequest, array: CrossbarArray, state: FloatArray, span: float
+) -> FloatArray:
+    """Return a bound on the change of each state at any voltage of the phase, relative to its range.
 
     The rate of a memristor rises with its voltage, so the change at any waveform within +-span lies
     between those at the constant extremes.
     """
     device = array.device
-    if tolerance <= 0 or not device.linear:
-        return np.ones(array.shape, dtype=np.bool_)
     duration = seconds(request.phase.duration_fs)
     low, high = device.state_bounds()
     largest = np.zeros(array.shape)
@@ -146,8 +149,16 @@ def _may_move(
         after = device.advance(state, np.full(array.shape, voltage), duration, request.temperature)
         change = np.abs(after - state).reshape(*array.shape, -1).max(axis=-1)
         largest = np.maximum(largest, change)
-    result: Mask = largest > tolerance * (high - low if np.isfinite(high - low) else 1.0)
+    result: FloatArray = largest / (high - low) if np.isfinite(high - low) else largest
     return result
+
+
+def steps_for(change: float) -> float:
+    """Return the least number of steps for a phase whose states change by up to ``change`` of their range.
+
+    The error of a trapezoid over n steps grows as change^3/n^2; this n keeps it near 2e-6.
+    """
+    return max(STEPS_PER_PHASE, STEPS_FOR_FULL_CHANGE * float(min(change, 1.0) ** 1.5))
 
 
 def phase_deck(request: PhaseRequest, *, still_tolerance: float = 0.0, klu: bool = False) -> PhaseDeck:
@@ -181,7 +192,7 @@ def phase_deck(request: PhaseRequest, *, still_tolerance: float = 0.0, klu: bool
         klu,
     )
     memory = bool(frame.live) or bool(frame.graph.capacitors)
-    analysis = Transient(seconds(request.phase.duration_fs), _largest_step(request, memory))
+    analysis = Transient(seconds(request.phase.duration_fs), _largest_step(request, plans, memory))
     arrays = ", ".join(f"{array.name} {array.rows} x {array.columns}" for array in request.network.arrays)
     deck = Deck(
         title=f"{request.phase.kind} phase, {arrays}",
@@ -195,7 +206,7 @@ def phase_deck(request: PhaseRequest, *, still_tolerance: float = 0.0, klu: bool
     return PhaseDeck(deck, request, plans, frame)
 
 
-def _largest_step(request: PhaseRequest, memory: bool) -> float:
+def _largest_step(request: PhaseRequest, plans: Sequence[CellPlan], memory: bool) -> float:
     """Return the largest step [s]: a share of the phase and of its longest straight piece.
 
     A circuit without memory is exact at every point and straight between corners, so its steps need
@@ -206,7 +217,8 @@ def _largest_step(request: PhaseRequest, memory: bool) -> float:
     duration = seconds(request.phase.duration_fs)
     if not memory:
         return min(duration, min(pieces) / _SHORTEST_SHARE)
-    return min(duration / STEPS_PER_PHASE, max(pieces) / STEPS_PER_SEGMENT, min(pieces) / _SHORTEST_SHARE)
+    steps = steps_for(max(plan.change for plan in plans))
+    return min(duration / steps, 2 * max(pieces) / steps, min(pieces) / _SHORTEST_SHARE)
 
 
 def _slots(request: PhaseRequest, plans: Sequence[CellPlan], frame: Frame) -> Iterator[Slot]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cosim.backends.behavioral import BehavioralBackend, Tolerances
 from cosim.backends.ngspice import NgspiceBackend
 from cosim.crossbar import (
     Cell,
@@ -339,6 +340,17 @@ def test_waveform_bent_at_a_strobe_is_exact_there(backend: NgspiceBackend) -> No
     expected = wave.at(np.array(phase.strobes_fs, dtype=np.float64))
     assert result.samples.voltage[:, 0] == pytest.approx(expected.tolist(), abs=1e-12)
     assert result.samples.current[:, 0] == pytest.approx((expected * 1e-5).tolist(), abs=1e-16)
+
+
+def test_long_pulse_takes_as_many_steps_as_its_states_move(backend: NgspiceBackend) -> None:
+    request = request_for(amplitude=0.7, width=6750 * NS, edge=NS)
+    fine = BehavioralBackend(tolerances=Tolerances(refine=64)).run(request)
+    result = backend.run(request)
+    assert np.abs(result.states[0] - request.states[0]).max() > 0.3
+    assert np.abs(result.states[0] - fine.states[0]).max() < 1e-5
+    charge = np.abs(result.net_charge - fine.net_charge).max() / np.abs(fine.net_charge).max()
+    assert charge < 1e-5
+    assert result.energy.delivered.sum() == pytest.approx(fine.energy.delivered.sum(), rel=1e-5)
 
 
 def test_decks_are_written_without_an_engine() -> None:

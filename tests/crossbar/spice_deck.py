@@ -33,13 +33,18 @@ def deck(
                     lines.append(f"rc{i}_{j} w{i}_{j} b{i}_{j} {1.0 / float(cell[i, j]):.17e}")
                 else:
                     g = float(cell[i, j]) / sinh
-                    lines.append(f"bc{i}_{j} w{i}_{j} b{i}_{j} i={g:.17e}*sinh({sinh:.17e}*v(w{i}_{j},b{i}_{j}))")
+                    lines.append(
+                        f"bc{i}_{j} w{i}_{j} b{i}_{j} i={g:.17e}*sinh({sinh:.17e}*v(w{i}_{j},b{i}_{j}))"
+                    )
             if j + 1 < n:
                 lines.append(f"rw{i}_{j} w{i}_{j} w{i}_{j + 1} {float(r_word[i, j]):.17e}")
             if i + 1 < m:
                 lines.append(f"rb{i}_{j} b{i}_{j} b{i + 1}_{j} {float(r_bit[i, j]):.17e}")
             if capacitance:
-                lines += [f"cw{i}_{j} w{i}_{j} 0 {capacitance:.17e}", f"cb{i}_{j} b{i}_{j} 0 {capacitance:.17e}"]
+                lines += [
+                    f"cw{i}_{j} w{i}_{j} 0 {capacitance:.17e}",
+                    f"cb{i}_{j} b{i}_{j} 0 {capacitance:.17e}",
+                ]
     nodes = {
         "left": [f"w{i}_0" for i in range(m)],
         "right": [f"w{i}_{n - 1}" for i in range(m)],
@@ -60,7 +65,12 @@ def run(text: str, folder: Path, timeout: float = 120.0) -> dict[str, FloatArray
     """Run a deck whose control section writes ``out.raw`` in ASCII; return every vector by name."""
     (folder / "deck.cir").write_text(text)
     done = subprocess.run(
-        ["ngspice", "-b", "deck.cir"], cwd=folder, capture_output=True, text=True, timeout=timeout, check=False
+        ["ngspice", "-b", "deck.cir"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
     raw = folder / "out.raw"
     if not raw.exists():

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from spice_deck import OPERATING_POINT, SIDES, deck, run
 
 from cosim.crossbar.lines import FloatArray, LineSolution, LineSystem, solve_lines
 from cosim.crossbar.newton import solve_nonlinear
 from cosim.crossbar.transient import Drive, LineTransient, solve_transient
 
-sys.path.insert(0, str(Path(__file__).parent))
-from spice_deck import OPERATING_POINT, SIDES, deck, run
-
 pytestmark = [
     pytest.mark.ngspice,
-    pytest.mark.skipif(shutil.which("ngspice") is None, reason="ngspice is not installed (apt install ngspice)"),
+    pytest.mark.skipif(
+        shutil.which("ngspice") is None, reason="ngspice is not installed (apt install ngspice)"
+    ),
 ]
 ENDS = ("i_left", "i_right", "i_top", "i_bottom")
 
@@ -41,7 +40,12 @@ def array(kind: str, n: int) -> tuple[LineSystem, FloatArray, list[FloatArray]]:
     rng = np.random.default_rng(n)
     g = 10.0 ** -rng.uniform(3, 6, (n, n))
     g[rng.random((n, n)) < 0.1] = 0.0
-    left, right, top, bottom = rng.uniform(1, 100, n), np.full(n, np.inf), np.full(n, np.inf), rng.uniform(1, 100, n)
+    left, right, top, bottom = (
+        rng.uniform(1, 100, n),
+        np.full(n, np.inf),
+        np.full(n, np.inf),
+        rng.uniform(1, 100, n),
+    )
     volts = [rng.uniform(-1, 1, n), np.zeros(n), np.zeros(n), np.zeros(n)]
     if kind in ("both", "all"):
         right, volts[1] = rng.uniform(1, 100, n), rng.uniform(-1, 1, n)
@@ -54,7 +58,9 @@ def array(kind: str, n: int) -> tuple[LineSystem, FloatArray, list[FloatArray]]:
     return LineSystem(n, n, r_word, 2.5, left, right, top, bottom), g, volts
 
 
-def compare(solution: LineSolution, system: LineSystem, found: dict[str, FloatArray], tolerance: float) -> None:
+def compare(
+    solution: LineSolution, system: LineSystem, found: dict[str, FloatArray], tolerance: float
+) -> None:
     largest = max(float(np.abs(getattr(solution, end)).max()) for end in ENDS)
     ends = (system.r_left, system.r_right, system.r_top, system.r_bottom)
     for side, name, resistance in zip(SIDES, ENDS, ends, strict=True):
@@ -97,7 +103,10 @@ def test_transient(n: int, tmp_path: Path) -> None:
     tau = n * farad * 1e4
     corners = [0.5 * tau, 0.6 * tau, 3.0 * tau, 3.1 * tau]
     strobes = np.linspace(0.0, 6.0 * tau, 25)
-    pulses = [f"pwl(0 0 {corners[0]:.17e} 0 {corners[1]:.17e} {v:.17e} {corners[2]:.17e} {v:.17e} {corners[3]:.17e} 0)" for v in map(float, levels)]
+    pulses = [
+        f"pwl(0 0 {corners[0]:.17e} 0 {corners[1]:.17e} {v:.17e} {corners[2]:.17e} {v:.17e} {corners[3]:.17e} 0)"
+        for v in map(float, levels)
+    ]
     analysis = [
         ".options reltol=1e-6 abstol=1e-18 vntol=1e-9 trtol=1 method=gear",
         ".control",
@@ -112,7 +121,9 @@ def test_transient(n: int, tmp_path: Path) -> None:
     def drive(time: float) -> Drive:
         return Drive(left=levels * np.interp(time, corners, [0.0, 1.0, 1.0, 0.0]))
 
-    solution = solve_transient(LineTransient(system, farad, farad), g, drive, strobes.tolist(), corners=corners)
+    solution = solve_transient(
+        LineTransient(system, farad, farad), g, drive, strobes.tolist(), corners=corners
+    )
     for name, side in (("i_left", "left"), ("i_bottom", "bottom")):
         scale = float(np.abs(getattr(solution, name)).max())
         for k in range(n):

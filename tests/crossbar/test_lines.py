@@ -159,7 +159,6 @@ class TestAgainstReference:
         g[3, 4] *= 1.01
         assert int(solve_lines(system, g, v, kernel=kernel, start=before).iterations) < int(before.iterations)
 
-
     @pytest.mark.skipif("numba" not in KERNELS, reason="numba is not installed")
     def test_one_compilation_serves_all(self) -> None:
         from cosim.crossbar import pcg_numba
@@ -169,7 +168,9 @@ class TestAgainstReference:
         system = plain(1, 1, 1.0, 1.0)
         before = solve_lines(system, g, v, kernel="numba")
         solve_lines(system, g, 1.0, np.zeros((3, 1)), kernel="numba")
-        solve_lines(system, np.asfortranarray(g), v, 0, start=before, tolerance=np.float64(1e-9), kernel="numba")
+        solve_lines(
+            system, np.asfortranarray(g), v, 0, start=before, tolerance=np.float64(1e-9), kernel="numba"
+        )
         assert len(pcg_numba._solve.signatures) == 1  # type: ignore[attr-defined]
 
 
@@ -318,11 +319,15 @@ class TestRefusals:
             LineSystem(2, 3, 1.0, 1.0, [1.0, np.nan])
 
     def test_shapes(self) -> None:
-        with pytest.raises(CrossbarError, match=r"r_bit must be one number or have shape \(1, 3\), not \(2, 3\)"):
+        with pytest.raises(
+            CrossbarError, match=r"r_bit must be one number or have shape \(1, 3\), not \(2, 3\)"
+        ):
             LineSystem(2, 3, 1.0, np.ones((2, 3)))
         with pytest.raises(CrossbarError, match=r"conductance must have shape \(2, 3\), not \(3, 2\)"):
             solve_lines(plain(2, 3, 1.0, 1.0), np.ones((3, 2)), [1.0, 1.0])
-        with pytest.raises(CrossbarError, match=r"v_left must be one number or have shape \(..., 2\), not \(3,\)"):
+        with pytest.raises(
+            CrossbarError, match=r"v_left must be one number or have shape \(..., 2\), not \(3,\)"
+        ):
             solve_lines(plain(2, 3, 1.0, 1.0), np.ones((2, 3)), [1.0, 1.0, 1.0])
 
     def test_no_reference(self) -> None:
@@ -331,7 +336,9 @@ class TestRefusals:
 
     def test_shorted_sources(self) -> None:
         system = LineSystem(2, 2, 0.0, 1.0, 0.0, 0.0, np.inf, 0.0)
-        with pytest.raises(CrossbarError, match="word line 1 has no resistance and lies between two different"):
+        with pytest.raises(
+            CrossbarError, match="word line 1 has no resistance and lies between two different"
+        ):
             solve_lines(system, np.full((2, 2), 1e-3), [1.0, 1.0], [1.0, 0.5])
 
     def test_voltage(self, kernel: Any) -> None:
