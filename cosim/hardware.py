@@ -23,17 +23,20 @@ from cosim.crossbar.wires import REFERENCE_TEMPERATURE, GeometryWire, NodeWire, 
 from cosim.devices.base import DeviceModel
 from cosim.devices.registry import find_preset
 from cosim.errors import UnitError
-from cosim.units import FaradOrIdeal, Kelvin, Metre, OhmOrIdeal, check, quantity
+from cosim.units import FaradOrIdeal, Kelvin, Marker, Metre, OhmOrIdeal, check, quantity
 
 _MNSIM = "MNSIM 2.0, wire per cell: 2.82 ohm and 1 fF"
 _FIXED_OHM, _FIXED_FARAD = 2.82, 1e-15
 
 
 @dataclass(frozen=True, slots=True)
-class FeatureSizes:
+class FeatureSizes(Marker):
     """Marks a length in multiples of the feature size F, written ``4F``."""
 
     symbol: str = "F (feature sizes)"
+
+    def text(self, value: float) -> str:
+        return f"{value:g}F"
 
     def validate(self, value: object) -> float:
         """Return the number of feature sizes; raises `UnitError`."""

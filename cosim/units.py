@@ -12,6 +12,7 @@ annotated types `Volt`, `Ampere`, `Ohm`, `Siemens`, `Farad`, `Second`, `Hertz`, 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
@@ -141,11 +142,30 @@ def spice(value: float) -> str:
     return f"{number:.16e}"
 
 
+class Marker(ABC):
+    """What an annotation says about a number in a scenario file: how it is read and how it is written."""
+
+    symbol: str
+
+    @abstractmethod
+    def validate(self, value: object) -> float:
+        """Return the value inside of a scenario entry; raises `UnitError`."""
+
+    @abstractmethod
+    def text(self, value: float) -> str:
+        """Return the entry that `validate` reads back to exactly ``value``."""
+
+
 @dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Marker):
     """Marks an annotated float with its SI unit; scenario files must then give text with that unit."""
 
     symbol: str
+
+    def text(self, value: float) -> str:
+        if self.symbol == "%":
+            return f"{Decimal(repr(float(value))) * 100:f} %"
+        return f"{float(value)!r} {self.symbol}"
 
     def validate(self, value: object) -> float:
         """Return the SI value of a scenario entry; raises `UnitError` (also for a bare number)."""
@@ -172,10 +192,13 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class TimeUnit:
+class TimeUnit(Marker):
     """Marks an annotated int as event time in femtoseconds; scenario files give text such as ``100 ns``."""
 
     symbol: str = "s"
+
+    def text(self, value: float) -> str:
+        return f"{int(value)} fs"
 
     def validate(self, value: object) -> int:
         """Return integer femtoseconds of a scenario entry; raises `UnitError`."""
@@ -226,10 +249,13 @@ def is_positive(value: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class UnitOrIdeal:
+class UnitOrIdeal(Marker):
     """Like `Unit`, but ``ideal`` may be written, which is 0 inside; a written zero is refused."""
 
     symbol: str
+
+    def text(self, value: float) -> str:
+        return "ideal" if value == 0 else f"{float(value)!r} {self.symbol}"
 
     def validate(self, value: object) -> float:
         """Return the SI value, 0.0 for ``ideal``; raises `UnitError`."""

@@ -148,22 +148,31 @@ class _Drive:
         m, n = lines.word.shape
         self.lines, self.prepared, self.drive = lines, prepared, drive
         g_left, g_right, g_top, g_bottom, _, _ = prepared.ends
-        self.from_word = np.zeros((m, n)) if dense[0] is None else dense[0].reshape(m, n).copy()
-        self.from_word[:, 0] += g_left * drive[0]
-        self.from_word[:, -1] += g_right * drive[1]
-        self.from_bit = np.zeros((n, m)) if dense[1] is None else dense[1].reshape(m, n).T.copy()
-        self.from_bit[:, 0] += g_top * drive[2]
-        self.from_bit[:, -1] += g_bottom * drive[3]
+        self.edges = (g_left * drive[0], g_right * drive[1], g_top * drive[2], g_bottom * drive[3])
+        self.dense = dense
         self.word = self.bit = self.cell = np.empty(0)
         self.word_ends: tuple[FloatArray, FloatArray] | None = None
         self.bit_ends: tuple[FloatArray, FloatArray] | None = None
         self.stats = (0.0, 0.0, 0.0, 0.0)
 
     def word_voltage(self, bit: FloatArray) -> FloatArray:
-        """``A^-1 (G B + f_word)``, ``(m, n)``."""
-        x = self.lines.word * bit.T
-        x += self.from_word
+        """Return ``A^-1 (G B + f_word)``, ``(m, n)``."""
+        x = np.multiply(self.lines.word, bit.T, order="C")
+        if self.dense[0] is not None:
+            x += self.dense[0].reshape(x.shape)
+        x[:, 0] += self.edges[0]
+        x[:, -1] += self.edges[1]
         return self.lines.solve_word(x)
+
+    def bit_voltage(self, word: FloatArray | None) -> FloatArray:
+        """Return ``C^-1 (G W + f_bit)``, ``(n, m)``; without word voltages ``C^-1 f_bit``."""
+        shape = self.lines.bit.shape
+        x = np.zeros(shape) if word is None else np.multiply(self.lines.bit, word.T, order="C")
+        if self.dense[1] is not None:
+            x += self.dense[1].reshape(shape[::-1]).T
+        x[:, 0] += self.edges[2]
+        x[:, -1] += self.edges[3]
+        return self.lines.solve_bit(x)
 
     def run(
         self, begin: tuple[FloatArray, FloatArray, FloatArray | None] | None, settings: tuple[Any, ...]
@@ -185,7 +194,7 @@ class _Drive:
         lines = self.lines
         m, n = lines.word.shape
         if begin is None:
-            bit = lines.solve_bit(self.from_bit.copy()) if self.from_bit.any() else np.zeros((n, m))
+            bit = self.bit_voltage(None)
             return bit, lines.bit * self.word_voltage(bit).T, 0.0
         earlier = begin[0].reshape(m, n).T
         bit = earlier.copy()
@@ -205,7 +214,7 @@ class _Drive:
         p, q = z, r.copy()
         count = 0
         while rz > goal * goal * scale and rz > 0.0 and count < limit:
-            s = lines.bit * lines.solve_word(lines.word * p.T).T
+            s = np.multiply(lines.bit, lines.solve_word(np.multiply(lines.word, p.T, order="C")).T, order="C")
             np.subtract(q, s, out=s)
             count += 1
             curvature = float(np.einsum("ij,ij", p, s))
@@ -230,7 +239,7 @@ class _Drive:
         previous = np.inf
         for _attempt in range(8):
             before = self.word
-            self.bit = lines.solve_bit(lines.bit * before.T + self.from_bit)
+            self.bit = self.bit_voltage(before)
             self.word = self.word_voltage(self.bit)
             self.cell = lines.word * (before - self.bit.T)
             r = lines.bit * (self.word - before).T

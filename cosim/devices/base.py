@@ -14,7 +14,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,24 @@ class Subcircuit:
     parameters: Mapping[str, Parameter]
     scale: tuple[float, ...] = (1.0,)
     options: Mapping[str, float] = field(default_factory=dict)
+
+
+class TwoChannel(NamedTuple):
+    """The law ``dx/dt = up(v) (1 - x) - down(v) x`` as numbers, for compiled kernels.
+
+    ``law`` is its number in `cosim.devices.compiled`; ``parameters`` ``(6, 1)`` or ``(6, cells)``:
+    conductance at state 0 [S], conductance gained from state 0 to 1 [S], and four of the law.
+    """
+
+    law: int
+    parameters: FloatArray
+
+
+def parameter_table(*rows: Parameter) -> FloatArray:
+    """Return parameters as ``(6, 1)``, or ``(6, cells)`` where one differs from cell to cell."""
+    flat = [np.asarray(row, dtype=np.float64).reshape(-1) for row in rows]
+    flat += [np.zeros(1)] * (6 - len(flat))
+    return np.ascontiguousarray(np.broadcast_arrays(*flat), dtype=np.float64)
 
 
 class DeviceModel(ABC):
@@ -133,6 +151,13 @@ class DeviceModel(ABC):
         """
         return None
 
+    def two_channel(self, temperature: float) -> TwoChannel | None:
+        """Return the law at ``temperature`` [K] for compiled kernels, or None for a model of another kind.
+
+        Its conductance must be affine in the state, and `advance` the closed form of the law.
+        """
+        return None
+
     def subcircuit(self, temperature: float) -> Subcircuit | None:
         """Return the ngspice twin at ``temperature`` [K], or None for a model without an equation."""
         return None
@@ -161,7 +186,9 @@ __all__ = [
     "FloatArray",
     "Parameter",
     "Subcircuit",
+    "TwoChannel",
     "check",
     "is_positive",
+    "parameter_table",
     "quantity",
 ]

@@ -25,8 +25,10 @@ from cosim.devices.base import (
     FloatArray,
     Parameter,
     Subcircuit,
+    TwoChannel,
     check,
     is_positive,
+    parameter_table,
     quantity,
 )
 from cosim.units import Ohm, Second, Volt
@@ -141,6 +143,17 @@ class Mss(DeviceModel):
         margin = 2 * BOLTZMANN_OVER_CHARGE * temperature
         width = 0.034 * float(np.mean(self.tau))
         return (float(np.mean(self.v_on)) + margin, width), (float(np.mean(self.v_off)) + margin, width)
+
+    def two_channel(self, temperature: float) -> TwoChannel | None:
+        """Return rates P_on/tau and P_off/tau; None where exp(V/V_T) would leave the range of doubles."""
+        thermal = BOLTZMANN_OVER_CHARGE * temperature
+        on, off = np.asarray(self.v_on) / thermal, np.asarray(self.v_off) / thermal
+        if max(float(on.max()), float(off.max())) > 300.0:
+            return None
+        low, high = 1.0 / np.asarray(self.r_off), 1.0 / np.asarray(self.r_on)
+        return TwoChannel(
+            0, parameter_table(low, high - low, 1.0 / np.asarray(self.tau), np.exp(-on), np.exp(-off), thermal)
+        )
 
     def subcircuit(self, temperature: float) -> Subcircuit:
         """Return the twin: a capacitor of tau farad holds x, two B sources give rate and current."""

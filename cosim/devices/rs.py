@@ -16,7 +16,17 @@ from typing import Annotated, ClassVar, final
 
 import numpy as np
 
-from cosim.devices.base import DeviceModel, FloatArray, Parameter, Subcircuit, check, is_positive, quantity
+from cosim.devices.base import (
+    DeviceModel,
+    FloatArray,
+    Parameter,
+    Subcircuit,
+    TwoChannel,
+    check,
+    is_positive,
+    parameter_table,
+    quantity,
+)
 from cosim.units import Siemens, Unit, Volt
 
 _KTRAM = "kT-RAM neural core, rs model"
@@ -85,6 +95,11 @@ class Rs(DeviceModel):
         """Return pulses 0.1 V above threshold, as long as moves the state by 3 %."""
         width = 0.03 / (0.1 * float(np.mean(self.rate)))
         return (float(np.mean(self.v_set)) + 0.1, width), (float(np.mean(self.v_reset)) + 0.1, width)
+
+    def two_channel(self, temperature: float) -> TwoChannel:
+        """Return rates that are linear in the voltage above either threshold."""
+        span = np.asarray(self.g_max) - self.g_min
+        return TwoChannel(1, parameter_table(self.g_min, span, self.rate, self.v_set, self.v_reset))
 
     def subcircuit(self, temperature: float) -> Subcircuit:
         """Return the twin: a capacitor of 1/rate farad keeps the B source's current of order one."""

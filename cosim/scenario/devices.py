@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 from cosim.devices.base import DeviceModel
 from cosim.devices.registry import find, find_preset, models, presets
 from cosim.errors import InputError
-from cosim.units import quantity_text
+from cosim.units import Marker, quantity_text
 
 
 @cache
@@ -109,6 +109,6 @@ def field_units(owner: type[Any]) -> dict[str, str]:
     units = {}
     for name, hint in hints.items():
         for note in getattr(hint, "__metadata__", ()):
-            if hasattr(note, "symbol"):
+            if isinstance(note, Marker):
                 units[name] = str(note.symbol)
     return units

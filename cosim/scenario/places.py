@@ -34,16 +34,12 @@ class Document:
     def known(self, path: KeyPath) -> KeyPath:
         """Return the longest part of ``path`` that leads to an entry."""
         node: Any = self.values
-        length = 0
-        for part in path:
-            if (isinstance(node, Mapping) and part in node) or (
-                isinstance(node, list) and isinstance(part, int) and 0 <= part < len(node)
-            ):
-                node = node[part]
-            else:
-                break
-            length += 1
-        return path[:length]
+        for length, part in enumerate(path):
+            inside = part in node if isinstance(node, dict) else isinstance(node, list) and _is_index(part, node)
+            if not inside:
+                return path[:length]
+            node = node[part]
+        return path
 
     def value(self, path: KeyPath) -> Any:
         """Return the value at ``path``."""
@@ -51,6 +47,10 @@ class Document:
         for part in path:
             node = node[part]
         return node
+
+
+def _is_index(part: str | int, node: list[Any]) -> bool:
+    return isinstance(part, int) and 0 <= part < len(node)
 
 
 def read_document(file: Path, shown: str) -> Document:

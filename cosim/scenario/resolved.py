@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from decimal import Decimal
 from typing import Any, get_type_hints
 
 from cosim.devices.base import DeviceModel
-from cosim.scenario.devices import field_units
 from cosim.scenario.load import Scenario
 from cosim.scenario.schema import Section
-from cosim.units import TimeUnit, Unit, UnitOrIdeal
+from cosim.units import Marker
 
 
 def resolved_yaml(scenario: Scenario, folder: str = "inputs") -> str:
@@ -51,7 +49,7 @@ def _section(section: Section) -> dict[str, Any]:
 
 def _marker(hint: Any) -> Any:
     for note in getattr(hint, "__metadata__", ()):
-        if isinstance(note, (Unit, TimeUnit, UnitOrIdeal)):
+        if isinstance(note, Marker):
             return note
     for inner in getattr(hint, "__args__", ()):
         found = _marker(inner)
@@ -72,7 +70,7 @@ def _value(value: Any, marker: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_value(entry, marker) for entry in value]
     if marker is not None and isinstance(value, (int, float)):
-        return _quantity(value, marker)
+        return marker.text(value)
     return value
 
 
@@ -83,16 +81,3 @@ def _dataclass(value: Any) -> dict[str, Any]:
         for entry in dataclasses.fields(value)
         if getattr(value, entry.name) is not None
     }
-
-
-def _quantity(value: float, marker: Any) -> str:
-    if isinstance(marker, TimeUnit):
-        return f"{value} fs"
-    if isinstance(marker, UnitOrIdeal) and value == 0:
-        return "ideal"
-    if marker.symbol == "%":
-        return f"{Decimal(repr(float(value))) * 100:f} %"
-    return f"{float(value)!r} {marker.symbol}"
-
-
-__all__ = ["copied_name", "field_units", "resolved_yaml"]

@@ -1,0 +1,128 @@
+r"""Two-channel laws compiled by numba: how far cells move in one trapezoidal pulse.
+
+A two-channel law is :math:`\dot x = u(v)\,(1-x) - d(v)\,x` with rates :math:`u, d \ge 0` (`mss`, `rs`;
+`DeviceModel.two_channel` hands the parameters). With :math:`U = \int u\,dt` and :math:`D = \int d\,dt`
+
+.. math:: x_1 = x_0 + \left(\frac{U}{U+D} - x_0\right)\left(1 - e^{-(U+D)}\right)
+
+is exact where the ratio u/d is constant; its error is at most half the integral over all pairs of
+instants of :math:`|u(t)d(t') - d(t)u(t')|` (the commutator of the two generators), so it is tiny
+wherever one channel is.
+
+On an edge the voltage goes linearly between 0 and v, and both laws have closed integrals over it:
+
+* mss: :math:`\int_0^1 \frac{ds}{1+e^{-(sv-v_{on})/V_T}} = \frac{V_T}{v}\left[\ln(1+e^{z})\right]_{z(0)}^{z(v)}`
+  with :math:`z(v) = (v-v_{on})/V_T` (Nugent and Molter, PLOS ONE 9(2): e85175; integrated here);
+* rs: :math:`\int_0^1 \max(sv - v_{set}, 0)\,ds = (v - v_{set})^2/(2v)` above the threshold.
+
+This module imports numba: import it where it is used.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numba
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cosim.devices.base import FloatArray
+
+_JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+_F = TypeVar("_F", bound="Callable[..., Any]")
+_LARGEST = 600.0
+_SMALL = 1e-4
+
+
+def compiled(function: _F) -> _F:
+    """Compile a kernel; the machine code is kept on disk between runs."""
+    kernel: _F = numba.njit(**_JIT)(function)
+    return kernel
+
+
+def inlined(function: _F) -> _F:
+    """Compile a kernel into its callers."""
+    kernel: _F = numba.njit(inline="always", **_JIT)(function)
+    return kernel
+
+
+@compiled
+def _softplus(e: float) -> float:
+    """Return ln(1 + e) for e >= 0, by its series where that is exact."""
+    if e < _SMALL:
+        return e * (1.0 - e * (0.5 - e * (1.0 / 3.0)))
+    return math.log1p(e)
+
+
+@compiled
+def _mss(v: float, rate: float, on: float, off: float, thermal: float) -> tuple[float, float, float, float]:
+    """Return u and d at ``v`` and their means on an edge from 0 to ``v`` [1/s].
+
+    ``rate`` is 1/tau; ``on`` and ``off`` are exp(-v_on/V_T) and exp(-v_off/V_T).
+    """
+    z = v / thermal
+    if z > _LARGEST:
+        z = _LARGEST
+    elif z < -_LARGEST:
+        z = -_LARGEST
+    q = math.exp(z)
+    e_on = on * q
+    e_off = off / q
+    up = rate * (e_on / (1.0 + e_on))
+    down = rate * (e_off / (1.0 + e_off))
+    if abs(z) < _SMALL:
+        return up, down, up, down
+    scale = rate / z
+    edge_up = scale * (_softplus(e_on) - _softplus(on))
+    edge_down = scale * (_softplus(off) - _softplus(e_off))
+    return up, down, edge_up, edge_down
+
+
+@compiled
+def _rs(v: float, rate: float, v_set: float, v_reset: float) -> tuple[float, float, float, float]:
+    """Return u and d at ``v`` and their means on an edge from 0 to ``v`` [1/s]."""
+    if v > v_set:
+        above = v - v_set
+        return rate * above, 0.0, rate * above * above / (2.0 * v), 0.0
+    if v < -v_reset:
+        above = -v - v_reset
+        return 0.0, rate * above, 0.0, -rate * above * above / (2.0 * v)
+    return 0.0, 0.0, 0.0, 0.0
+
+
+@compiled
+def rates(law: int, parameters: FloatArray, k: int, v: float) -> tuple[float, float, float, float]:
+    """Return u and d of cell ``k`` at ``v`` volts and their means on an edge from 0 to ``v`` [1/s]."""
+    k = k if parameters.shape[1] > 1 else 0
+    if law == 0:
+        return _mss(v, parameters[2, k], parameters[3, k], parameters[4, k], parameters[5, k])
+    return _rs(v, parameters[2, k], parameters[3, k], parameters[4, k])
+
+
+@compiled
+def slope(law: int, parameters: FloatArray, k: int, total: float) -> float:
+    """Return a bound on the derivative of u + d by the voltage [1/Vs] where u + d is ``total``."""
+    k = k if parameters.shape[1] > 1 else 0
+    if law == 0:
+        return total / parameters[5, k]
+    return parameters[2, k]
+
+
+@inlined
+def moved(x: float, up: float, down: float) -> float:
+    """Return the change of state after the exposures ``up`` and ``down``."""
+    total = up + down
+    if total < 1e-3:
+        return (up - total * x) * (1.0 - total * (0.5 - total * (1.0 / 6.0 - total * (1.0 / 24.0))))
+    return -(up / total - x) * math.expm1(-total)
+
+
+@inlined
+def progress(total: float) -> float:
+    """Return the mean over a plateau of exposure ``total`` of what has moved, as a part of all."""
+    if total < 1e-2:
+        return 0.5 + total * (1.0 / 12.0)
+    gone = -math.expm1(-total)
+    return (1.0 - gone / total) / gone
