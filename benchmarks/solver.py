@@ -2,7 +2,7 @@
 
 Prints the times, the ratio over badcrossbar with the bar that has to be met, the largest error of a
 bit-line current against the refined direct solve, and how far each case is from the time that memory
-bandwidth alone would take. ``--accept`` ends with status 1 if a bar is missed; ``--quick`` leaves 1024 out.
+bandwidth alone would take. ``--accept`` ends with status 1 if a bar is missed; ``--quick`` leaves the large sizes out.
 
 The case: R log-uniform in 1 kohm .. 100 kohm, V uniform in 0 .. 0.5 V, wires of 1 and 5 ohm.
 """
@@ -373,8 +373,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accept", action="store_true", help="end with status 1 if a bar is missed")
     parser.add_argument("--quick", action="store_true", help="leave the largest sizes out")
+    parser.add_argument("--without-numba", action="store_true", help="as if numba were not installed")
     parser.add_argument("--memory", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.without_numba:
+        sys.modules["numba"] = None  # type: ignore[assignment]
     if arguments.memory:
         memory_of(arguments.memory)
         return 0

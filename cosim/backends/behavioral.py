@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.backends import motion
+from cosim.backends import motion, single_level
 from cosim.backends import response as network
 from cosim.backends.response import Ledger, Prepared, Response
 from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
@@ -423,6 +423,27 @@ def _outcome(run: _Run, states: States, applied: tuple[str, ...]) -> _Outcome:
     )
 
 
+def _compiled(run: _Run) -> _Outcome | None:
+    """Return the outcome where the compiled path answers the phase (see `single_level`), else None."""
+    level = single_level.find_level(run.table, run.lengths) if len(run.arrays) == 1 else None
+    if level is None:
+        return None
+    request, tolerances = run.request, run.tolerances
+    found = single_level.answer(
+        run.prepared, request.states[0], level, request.temperature, tolerances.still, tolerances.move,
+        tolerances.coupling,
+    )  # fmt: skip
+    phase = request.phase
+    if found is None or (phase.strobes_fs and not found.still):
+        return None
+    instants = (*phase.strobes_fs, *(run.corners if phase.save else ()))
+    shares = np.array([level.shares[run.corners.index(instant)] for instant in instants])[:, None]
+    return _Outcome(
+        (found.state,), (found.exposure,), instants, shares * level.voltage, shares * found.current, found.charge,
+        found.energy, found.residual, ("still",) if found.still else (),
+    )  # fmt: skip
+
+
 def _nothing(request: PhaseRequest) -> _Outcome:
     """Return the outcome where no row conducts: no current anywhere."""
     phase = request.phase
@@ -516,18 +537,23 @@ def _fluctuate(request: PhaseRequest, states: States, exposures: States) -> Stat
 class BehavioralBackend(CrossbarBackend):
     """Answers phases with device closed forms; ``fidelity`` chooses how much of the wires is real.
 
-    ``ideal``: no wire and no line-end resistance. ``resistive``: both, quasi-static.
+    ``ideal``: no wire and no line-end resistance. ``resistive``: both, quasi-static. ``compiled``: let
+    numba, where it is installed, answer the phases that it can.
     """
 
     name: ClassVar[str] = "behavioral"
 
     def __init__(
-        self, fidelity: Literal["ideal", "resistive"] = "resistive", tolerances: Tolerances | None = None
+        self,
+        fidelity: Literal["ideal", "resistive"] = "resistive",
+        tolerances: Tolerances | None = None,
+        compiled: bool = True,
     ) -> None:
         if fidelity not in ("ideal", "resistive"):
             raise UnsupportedRequestError(f"fidelity must be 'ideal' or 'resistive', not '{fidelity}'")
         self.fidelity = fidelity
         self.tolerances = tolerances or Tolerances()
+        self.compiled = compiled
 
     def refusal(self, network: Network, kind: str) -> str | None:
         for array in network.arrays:
@@ -557,6 +583,9 @@ class BehavioralBackend(CrossbarBackend):
     def _run(self, request: PhaseRequest) -> _Outcome:
         """Answer a request on the conducting part of its network."""
         run = _Run(request, self.fidelity == "resistive", self.tolerances)
+        quick = _compiled(run) if self.compiled and self.tolerances.refine == 1 else None
+        if quick is not None:
+            return quick
         points = run.frozen()
         states = _still(run, points) if self.tolerances.refine == 1 else None
         if states is not None:

@@ -32,6 +32,7 @@ from cosim.devices.base import FloatArray
 from cosim.errors import UnsupportedRequestError
 
 
+_OPEN = 1e-300
 NO_INJECTION = (np.zeros((0, 0)), np.zeros((0, 0)))
 NO_START = (np.zeros((0, 0, 0)), np.zeros((0, 0)))
 
@@ -329,7 +330,7 @@ class Ledger:
             part = response.arrays[index]
             current = part.current
             squared = weight * (current * current)
-            cells += squared / devices[index]
+            cells += squared / np.maximum(devices[index], _OPEN)  # an open cell has no current
             access += float(squared.sum())
             if not self.prepared.wires:
                 continue

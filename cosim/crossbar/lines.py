@@ -300,6 +300,10 @@ def broadcast_drives(
 ) -> tuple[tuple[int, ...], tuple[FloatArray, ...]]:
     """Return the common batch shape of the voltages, and each of them as ``(batch, lines)``."""
     sizes = (system.rows, system.rows, system.columns, system.columns)
+    if not any(dense is not None for dense in injected):
+        quick = _single_drive(given, sizes)
+        if quick is not None:
+            return (), quick
     batch: tuple[int, ...] = ()
     arrays = []
     for name, value, size in zip(_DRIVES, given, sizes, strict=True):
@@ -316,6 +320,23 @@ def broadcast_drives(
         if dense is not None and dense.ndim > 2:
             batch = np.broadcast_shapes(batch, dense.shape[:-2])
     return batch, tuple(_spread(array, batch, size) for array, size in zip(arrays, sizes, strict=True))
+
+
+def _single_drive(given: tuple[ArrayLike, ...], sizes: tuple[int, ...]) -> tuple[FloatArray, ...] | None:
+    """Return the drives of the usual call, plain numbers and fitting vectors, without its general checks."""
+    drive = []
+    for value, size in zip(given, sizes, strict=True):
+        if isinstance(value, np.ndarray):
+            if value.shape != (size,) or value.dtype != np.float64 or not value.flags.c_contiguous:
+                return None
+            drive.append(value.reshape(1, size))
+        elif isinstance(value, float):
+            line = np.empty((1, size))
+            line.fill(value)
+            drive.append(line)
+        else:
+            return None
+    return tuple(drive)
 
 
 def _spread(array: FloatArray, batch: tuple[int, ...], size: int) -> FloatArray:

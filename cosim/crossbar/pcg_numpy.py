@@ -145,7 +145,6 @@ class _Drive:
         drive: tuple[FloatArray, ...],
         dense: tuple[FloatArray | None, ...],
     ) -> None:
-        m, n = lines.word.shape
         self.lines, self.prepared, self.drive = lines, prepared, drive
         g_left, g_right, g_top, g_bottom, _, _ = prepared.ends
         self.edges = (g_left * drive[0], g_right * drive[1], g_top * drive[2], g_bottom * drive[3])

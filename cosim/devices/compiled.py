@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
     from cosim.devices.base import FloatArray
 
-_JIT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
+_JIT: dict[str, Any] = {
+    "cache": True,
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"contract", "reassoc", "nsz"},
+}
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _LARGEST = 600.0
 _SMALL = 1e-4
@@ -102,12 +107,12 @@ def rates(law: int, parameters: FloatArray, k: int, v: float) -> tuple[float, fl
 
 
 @compiled
-def slope(law: int, parameters: FloatArray, k: int, total: float) -> float:
-    """Return a bound on the derivative of u + d by the voltage [1/Vs] where u + d is ``total``."""
+def slope(law: int, parameters: FloatArray, k: int, exposure: float, duration: float) -> float:
+    """Return a bound on the derivative of an exposure over ``duration`` [s] by the voltage [1/V]."""
     k = k if parameters.shape[1] > 1 else 0
     if law == 0:
-        return total / parameters[5, k]
-    return parameters[2, k]
+        return exposure / parameters[5, k]
+    return parameters[2, k] * duration
 
 
 @inlined

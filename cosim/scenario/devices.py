@@ -98,8 +98,9 @@ def _object_schema(key: str, names: list[str], model: type[DeviceModel]) -> dict
 def quantity_default(model: type[DeviceModel], entry: dataclasses.Field[Any]) -> str:
     """Return the default of a parameter as text with its unit."""
     unit = field_units(model).get(entry.name, "")
-    if unit in ("", "1/Vs") or not isinstance(entry.default, float):
-        return f"{entry.default} {unit}".strip()
+    if not unit or "/" in unit or not isinstance(entry.default, float):
+        number = f"{entry.default:g}" if isinstance(entry.default, float) else str(entry.default)
+        return f"{number} {unit}".strip()
     return quantity_text(entry.default, unit, 12)
 
 

@@ -35,7 +35,9 @@ class Document:
         """Return the longest part of ``path`` that leads to an entry."""
         node: Any = self.values
         for length, part in enumerate(path):
-            inside = part in node if isinstance(node, dict) else isinstance(node, list) and _is_index(part, node)
+            inside = (
+                part in node if isinstance(node, dict) else isinstance(node, list) and _is_index(part, node)
+            )
             if not inside:
                 return path[:length]
             node = node[part]

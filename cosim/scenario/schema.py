@@ -140,7 +140,8 @@ class TileSection(Section):
     """One tile: who answers its phases, and what it starts from."""
 
     backend: Backends = Field(
-        default_factory=lambda: _default_backends(), description="a backend, or one per phase kind"
+        default_factory=lambda: _default_backends(),
+        description="a backend, or one per phase kind; default: behavioral",
     )
     fidelity: Literal["ideal", "resistive"] = Field(
         default="resistive", description="of the behavioral backend"

@@ -146,25 +146,29 @@ class Instance:
         self, plot: str, names: Sequence[str]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Return time (points,) and the named vectors (points, names), or None if one is not there."""
-        columns = [self._samples(f"{plot}.{_plot_name(name)}") for name in names]
-        found = [column for column in columns if column is not None]
-        if len(found) < len(columns) or not found:
-            self._keep_output()
+        scale = self._view(f"{plot}.time" if plot.startswith("tran") else f"{plot}.{_plot_name(names[0])}")
+        if scale is None:
             return None
-        time = self._samples(f"{plot}.time") if plot.startswith("tran") else None
-        return (np.zeros(len(found[0])) if time is None else time), np.column_stack(found)
+        values = np.empty((len(names), len(scale)))
+        for row, name in zip(values, names, strict=True):
+            samples = self._view(f"{plot}.{_plot_name(name)}")
+            if samples is None or len(samples) != len(scale):
+                self._keep_output()
+                return None
+            row[:] = samples
+        time = scale.copy() if plot.startswith("tran") else np.zeros(len(scale))
+        return time, values.T
 
-    def _samples(self, name: str) -> NDArray[np.float64] | None:
-        """Return a copy of one real vector.
+    def _view(self, name: str) -> NDArray[np.float64] | None:
+        """Return one real vector as it lies in ngspice's memory, valid until the next command.
 
         PySpice's own ``plot`` wraps every vector of the plot in unit classes, which takes longer than
         a short simulation; its binding is used below that.
         """
         info = self._ngspice._ngspice_shared.ngGet_Vec_Info(name.encode("ascii"))  # noqa: SLF001
-        if info == self._shared.FFI.NULL or info.v_realdata == self._shared.FFI.NULL:
+        if not info or not info.v_realdata:
             return None
-        buffer = self._shared.ffi.buffer(info.v_realdata, info.v_length * 8)
-        return np.frombuffer(buffer, dtype=np.float64).copy()
+        return np.frombuffer(self._shared.ffi.buffer(info.v_realdata, info.v_length * 8))
 
 
 def _plot_name(name: str) -> str:

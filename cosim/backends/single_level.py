@@ -1,0 +1,157 @@
+"""The frequent case, compiled: one array, one level, cells with a two-channel law.
+
+Most phases are single trapezoidal pulses or reads on one array: every drive is a share of one level.
+Where numba is at hand, `cosim.backends.compiled` answers such a phase in one call; `answer` prepares it
+and returns None for a phase of another kind, or one that the compiled path refuses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.backends.response import Prepared
+from cosim.crossbar.backend import Energy
+from cosim.crossbar.dense import LARGEST
+from cosim.crossbar.lines import DEFAULT_TOLERANCE, MAX_ITERATIONS, numba_available
+from cosim.devices.base import DeviceModel, FloatArray, TwoChannel
+
+if TYPE_CHECKING:
+    from cosim.backends.compiled import Limits, Times, Wires
+
+_STATE_ERROR = 1e-6
+_ENERGY_ERROR = 3e-6
+_ACTIVE = 1e-9
+_CELLS_OF_GOAL = 8000.0
+
+
+class Level(NamedTuple):
+    """A phase of one level: the nets' voltages there, the share of it at each corner, the parts [s]."""
+
+    voltage: FloatArray
+    shares: tuple[float, ...]
+    parts: tuple[float, float, float, float, float]
+
+
+class Answer(NamedTuple):
+    """What the compiled path found; ``current``: per net at the level, at the start of the phase [A]."""
+
+    state: FloatArray
+    exposure: FloatArray
+    current: FloatArray
+    energy: Energy
+    charge: FloatArray
+    residual: float
+    still: bool
+
+
+def find_level(table: FloatArray, lengths: list[float]) -> Level | None:
+    """Return the single level of a phase, or None; ``table`` ``(corners, nets)`` [V], NaN where floating."""
+    voltages = np.nan_to_num(table) if np.isnan(table[0]).any() else table
+    live = voltages.any(axis=1).tolist()
+    if not any(live):
+        return None
+    first = live.index(True)
+    last = len(live) - 1 - live[::-1].index(True)
+    if not all(live[first : last + 1]):
+        return None
+    level = voltages[first]
+    for k in range(first + 1, last + 1):
+        if not np.array_equal(voltages[k], level):
+            return None
+    rise = lengths[first - 1] if first else 0.0
+    fall = lengths[last] if last < len(lengths) else 0.0
+    parts = (
+        sum(lengths[: max(first - 1, 0)]), rise, sum(lengths[first:last]), fall, sum(lengths[last + 1 :]),
+    )  # fmt: skip
+    return Level(level, tuple(1.0 if alive else 0.0 for alive in live), parts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """What does not change from phase to phase of one prepared array."""
+
+    law: TwoChannel
+    wires: Wires
+    goal: float
+
+
+@lru_cache(maxsize=256)
+def _law(device: DeviceModel, temperature: float) -> TwoChannel | None:
+    return device.two_channel(temperature)
+
+
+@lru_cache(maxsize=256)
+def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
+    """Return the plan of a network that the compiled path can answer, or None."""
+    array = prepared.network.arrays[0]
+    if len(prepared.network.arrays) != 1 or array.rows * array.columns <= LARGEST or not numba_available():
+        return None
+    law = _law(array.device, temperature) if array.device.moves else None
+    if law is None or prepared.systems[0].prepared.shorted:
+        return None
+    if any(side.floating for side in prepared.sides[0]):
+        return None
+    from cosim.backends.compiled import Wires
+
+    nets: NDArray[np.intp] = np.concatenate(
+        [np.where(side.driven, side.nets, -1) for side in prepared.sides[0]]
+    ).astype(np.intp)
+    nothing = np.zeros((0, 0))
+    losses = np.ascontiguousarray(array.end_losses)
+    wires = Wires(
+        array.word_segments if prepared.wires else nothing,
+        array.bit_segments if prepared.wires else nothing,
+        losses[0].copy(),
+        losses[1].copy(),
+        nets,
+    )
+    return _Plan(law, wires, DEFAULT_TOLERANCE * min(2.0, _CELLS_OF_GOAL / (array.rows * array.columns)))
+
+
+def answer(
+    prepared: Prepared, state: FloatArray, level: Level, temperature: float, still: float, move: float,
+    coupling: float,
+) -> Answer | None:  # fmt: skip
+    """Answer a phase of one level on one array, or return None: the general path must do it.
+
+    ``still``, ``move``, ``coupling``: see `cosim.backends.behavioral.Tolerances`.
+    """
+    plan = _plan(prepared, temperature)
+    if plan is None:
+        return None
+    from cosim.backends import compiled
+
+    array, nets = prepared.network.arrays[0], len(prepared.network.nets)
+    cells = array.rows * array.columns
+    x = np.ascontiguousarray(state).reshape(-1)
+    results = np.zeros((3, cells))
+    of_nets, figures = np.zeros((5, nets)), np.zeros(7)
+    limits = compiled.Limits(
+        still, move, coupling, _ACTIVE, _STATE_ERROR, _ENERGY_ERROR, plan.goal, DEFAULT_TOLERANCE, MAX_ITERATIONS,
+    )  # fmt: skip
+    lines = prepared.systems[0].prepared
+    drive = tuple(_at_ends(level.voltage, side.nets) for side in prepared.sides[0])
+    code = compiled.pulse(
+        x if x.flags.writeable else x.copy(), plan.law.law, plan.law.parameters, array.cell.series_resistance,
+        lines.lines, lines.ends, drive, level.voltage, plan.wires, compiled.Times(*level.parts), limits,
+        (results[0], results[1], results[2], of_nets, figures),
+    )  # fmt: skip
+    if code > compiled.MOVING:
+        return None
+    access, wires, ends, residual = figures[:4].tolist()
+    energy = Energy(of_nets[2], of_nets[3], (results[2].reshape(array.shape),), access, wires, ends)
+    return Answer(
+        state + results[0].reshape(array.shape), results[1].reshape(array.shape), of_nets[0], energy, of_nets[4],
+        residual, code == compiled.STILL,
+    )  # fmt: skip
+
+
+def _at_ends(voltage: FloatArray, nets: NDArray[np.intp]) -> FloatArray:
+    """Return the voltage at each line end, ``(1, lines)``; an open end takes any."""
+    chosen: FloatArray = voltage[nets][None, :]
+    return chosen
