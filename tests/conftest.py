@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
 
 from cosim import cli as command_line
+
+settings.register_profile("cosim", derandomize=True, database=None, deadline=None)
+settings.load_profile("cosim")
 
 ROOT = Path(__file__).parents[1]
 
