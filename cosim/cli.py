@@ -199,7 +199,7 @@ def netlist(
     out: Annotated[Path | None, typer.Option(help="folder for the decks instead of standard output")] = None,
     set_: Sets = None,
 ) -> None:
-    """Write the exact ngspice deck of a phase; it runs by hand in plain ngspice -b.
+    """Write the exact ngspice deck of a phase; it runs by hand with ngspice -b -r OUT.raw.
 
     Example: cosim netlist scenarios/quickstart.yaml --phase 3 > phase3.cir
     """

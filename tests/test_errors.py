@@ -10,7 +10,9 @@ import simpy
 from cosim import errors
 from cosim.errors import CosimError, InputError, PhaseError, ScenarioError
 
-CLASSES = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, CosimError)]
+CLASSES = [
+    value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, CosimError)
+]
 ARGUMENTS = {
     ScenarioError: ("file.yaml:3:5", "hardware.adc.bits", "must be less"),
     PhaseError: ("3 (write on tile t)", "out/netlists/x.cir", "ngspice died"),
@@ -68,7 +70,9 @@ def test_exit_code(kind: type[CosimError]) -> None:
 def test_sentences() -> None:
     assert str(make(ScenarioError)) == "file.yaml:3:5: hardware.adc.bits: must be less"
     assert str(ScenarioError("file.yaml", "", "is empty")) == "file.yaml: is empty"
-    assert str(make(PhaseError)) == "phase 3 (write on tile t): ngspice died (deck kept in out/netlists/x.cir)"
+    assert (
+        str(make(PhaseError)) == "phase 3 (write on tile t): ngspice died (deck kept in out/netlists/x.cir)"
+    )
     assert str(PhaseError("3", "", "ngspice died")) == "phase 3: ngspice died"
     assert str(CosimError()) == "CosimError"
 

@@ -69,7 +69,11 @@ def test_parsed_text_is_the_nearest_double(count: int) -> None:
         ("0.2", "V", "must have the unit V, but '0.2' has none; write for example '0.2 V'"),
         ("5 A", "V", "must have the unit V, but '5 A' has 'A'; write for example '0.2 V'"),
         ("5 xV", "V", "must have the unit V, but '5 xV' has 'xV'; write for example '0.2 V'"),
-        ("5 M", "ohm", "'5 M' is ambiguous: a bare M is 1e6 here and 1e-3 in SPICE; write '5 Mohm' or '5 meg'"),
+        (
+            "5 M",
+            "ohm",
+            "'5 M' is ambiguous: a bare M is 1e6 here and 1e-3 in SPICE; write '5 Mohm' or '5 meg'",
+        ),
         ("volt", "V", "must be a number with the unit V, not 'volt'; write for example '0.2 V'"),
         ("nan V", "V", "must be a number with the unit V, not 'nan V'; write for example '0.2 V'"),
         ("inf V", "V", "must be a number with the unit V, not 'inf V'; write for example '0.2 V'"),

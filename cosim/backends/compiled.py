@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cosim.crossbar import pcg_numba
-from cosim.devices.compiled import compiled, moved, progress, rates, slope
+from cosim.devices.compiled import compiled, moved, mss_block, progress, rates, slope
 
 if TYPE_CHECKING:
     from cosim.devices.base import FloatArray
@@ -35,6 +35,7 @@ STILL, MOVING = 0, 1
 _REFUSED_CONDUCTANCE, _TOO_FAR, _NO_COUPLING, _INEXACT_STATE, _INEXACT_ENERGY = 2, 3, 4, 5, 6
 _CORRECTIONS = 4
 _STEEP = 0.3
+_BLOCK = 1024
 
 
 class Times(NamedTuple):
@@ -113,6 +114,33 @@ def _trajectory(
 
 
 @compiled
+def _move(
+    law: int, parameters: FloatArray, k: int, x: float, v: float, times: Times
+) -> tuple[float, float, float]:
+    """Return change, exposure and error of cell ``k`` at the fixed level ``v``."""
+    edges = times.rise + times.fall
+    rest = times.before + times.after
+    up, down, edge_up, edge_down = rates(law, parameters, k, v)
+    up *= times.flat
+    down *= times.flat
+    edge_up *= edges
+    edge_down *= edges
+    rest_up = 0.0
+    rest_down = 0.0
+    if rest > 0.0:
+        rest_up, rest_down, _, _ = rates(law, parameters, k, 0.0)
+        rest_up *= rest
+        rest_down *= rest
+    order = abs(edge_up * down - edge_down * up) + edge_up * edge_down
+    order += abs(rest_up * (down + edge_down) - rest_down * (up + edge_up))
+    if order < 1e-10:
+        up += edge_up + rest_up
+        down += edge_down + rest_down
+        return moved(x, up, down), up + down, 0.0
+    return _trajectory(law, parameters, k, x, v, v, times, np.array([0.0, 0.5, 1.0]))
+
+
+@compiled
 def _movement(
     x0: FloatArray,
     law: int,
@@ -124,37 +152,30 @@ def _movement(
     exposure: FloatArray,
 ) -> tuple[float, float]:
     """Store how far all cells move at the voltages of one solution; return the largest change, the error."""
-    edges = times.rise + times.fall
-    rest = times.before + times.after
-    straight = np.array([0.0, 0.5, 1.0])
-    each = parameters.shape[1] > 1
-    up_rest, down_rest, _, _ = rates(law, parameters, 0, 0.0)
+    shared = parameters.shape[1] == 1
+    buffer = np.empty(_BLOCK)
+    hard = np.ones(_BLOCK)
     largest = 0.0
     worst = 0.0
-    for k in range(x0.size):
-        g = parameters[0, k if each else 0] + x0[k] * parameters[1, k if each else 0]
-        v = (nodes[0, 0, k] - nodes[1, 0, k]) / (1.0 + series * g)
-        up, down, edge_up, edge_down = rates(law, parameters, k, v)
-        up *= times.flat
-        down *= times.flat
-        edge_up *= edges
-        edge_down *= edges
-        if each and rest > 0.0:
-            up_rest, down_rest, _, _ = rates(law, parameters, k, 0.0)
-        u_rest = up_rest * rest
-        d_rest = down_rest * rest
-        order = abs(edge_up * down - edge_down * up) + edge_up * edge_down
-        order += abs(u_rest * (down + edge_down) - d_rest * (up + edge_up))
-        if order < 1e-10:
-            up += edge_up + u_rest
-            down += edge_down + d_rest
-            far = moved(x0[k], up, down)
-            exposure[k] = up + down
-        else:
-            far, exposure[k], error = _trajectory(law, parameters, k, x0[k], v, v, times, straight)
-            worst = max(worst, error)
-        change[k] = far
-        largest = max(largest, abs(far))
+    for begin in range(0, x0.size, _BLOCK):
+        end = min(begin + _BLOCK, x0.size)
+        v = buffer[: end - begin]
+        for k in range(begin, end):
+            v[k - begin] = nodes[0, 0, k] - nodes[1, 0, k]
+        if series > 0.0:
+            for k in range(begin, end):
+                at = 0 if shared else k
+                v[k - begin] /= 1.0 + series * (parameters[0, at] + x0[k] * parameters[1, at])
+        if shared and law == 0:
+            mss_block(
+                x0[begin:end], v, parameters, times.flat, times.rise + times.fall, times.before + times.after,
+                change[begin:end], exposure[begin:end], hard,
+            )  # fmt: skip
+        for k in range(begin, end):
+            if hard[k - begin] != 0.0:
+                change[k], exposure[k], error = _move(law, parameters, k, x0[k], v[k - begin], times)
+                worst = max(worst, error)
+            largest = max(largest, abs(change[k]))
     return largest, worst
 
 

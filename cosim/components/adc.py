@@ -61,6 +61,7 @@ class Adc:
         check(1 <= self.bits <= 24, "adc", "bits", "between 1 and 24", self.bits)
         check(self.count >= 1, "adc", "count", "at least 1", self.count)
         check(0 < self.clock <= 1e12, "adc", "clock", "above zero and at most 1 THz", self.clock)
+        check(self.energy >= 0, "adc", "energy", "zero or above", self.energy)
         if not isinstance(self.range, str):
             check(self.range[0] < self.range[1], "adc", "range", "an increasing pair of voltages", self.range)
 

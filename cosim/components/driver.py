@@ -30,6 +30,13 @@ class Driver:
     )
 
     def __post_init__(self) -> None:
+        check(
+            self.output_resistance >= 0,
+            "driver",
+            "output_resistance",
+            "zero or above",
+            self.output_resistance,
+        )
         check(self.rise >= 1e-15, "driver", "rise", "at least 1 fs", self.rise)
         check(self.fall >= 1e-15, "driver", "fall", "at least 1 fs", self.fall)
 

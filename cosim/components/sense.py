@@ -48,6 +48,8 @@ class Sense:
     )
 
     def __post_init__(self) -> None:
+        for name in ("input_resistance", "sample_energy", "bias_power", "supply"):
+            check(getattr(self, name) >= 0, "sense", name, "zero or above", getattr(self, name))
         check(self.gain > 0, "sense", "gain", "above zero", self.gain)
         check(self.settling > 0, "sense", "settling", "above zero", self.settling)
         check(self.sample_time > 0, "sense", "sample_time", "above zero", self.sample_time)

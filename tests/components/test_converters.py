@@ -89,7 +89,7 @@ def test_every_default_has_a_source(part: type) -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_parts_are_frozen(part: type) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        part().bits = 3
+        setattr(part(), dataclasses.fields(part)[0].name, 3)
 
 
 @pytest.mark.parametrize(
