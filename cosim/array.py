@@ -111,6 +111,8 @@ class Array:
             raise InputError(
                 f"x must have shape ({self.weights.shape[1]},) or ({self.weights.shape[1]}, vectors), not {given.shape}"
             )
+        if not np.all(np.isfinite(given)):
+            raise InputError(f"x must hold finite numbers, not {given[~np.isfinite(given)][0]}")
         inputs = np.atleast_2d(given.T)
         low, high = self._system.tiles["positive"].periphery.dac.range
         if np.any(inputs < 0) and low >= 0:

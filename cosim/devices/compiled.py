@@ -43,7 +43,7 @@ _SMALL = 1e-4
 _SERIES = 1e-2
 _LINEAR = 1e-3
 _UNORDERED = 1e-10
-_SHIFT = 6755399441055744.0  # 1.5 * 2**52: adding it leaves the nearest integer in the low bits
+_SHIFT = 6755399441055744.0  # 1.5 * 2**52: adding it puts an integer into the low bits
 
 
 def compiled(function: _F) -> _F:
@@ -61,8 +61,7 @@ def inlined(function: _F) -> _F:
 @numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _exp(z: float) -> float:
     """Return e**z for |z| < 700 to a few units in the last place, in a form that the compiler vectorises."""
-    shifted = z * 1.4426950408889634 + _SHIFT
-    whole = shifted - _SHIFT
+    whole = math.floor(z * 1.4426950408889634 + 0.5)
     r = (z - whole * 0.6931471803691238) - whole * 1.9082149292705877e-10
     p = 1.0 / 479001600.0
     p = p * r + 1.0 / 39916800.0
@@ -77,7 +76,7 @@ def _exp(z: float) -> float:
     p = p * r + 0.5
     p = p * r + 1.0
     p = p * r + 1.0
-    bits = (np.float64(shifted).view(np.int64) + np.int64(1023)) << np.int64(52)
+    bits = (np.float64(whole + _SHIFT).view(np.int64) + np.int64(1023)) << np.int64(52)
     result: float = p * np.int64(bits).view(np.float64)
     return result
 
