@@ -9,6 +9,7 @@ femtoseconds within the second), since 2**63 fs is only 2.6 hours.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
@@ -26,7 +27,11 @@ BLOCK_ROWS = 1 << 16
 
 
 class PhaseRecord(NamedTuple):
-    """One circuit phase of one tile; energies in joule."""
+    """One circuit phase of one tile; energies in joule.
+
+    The three deviations are those of a second backend (``paired``), as `crossbar.backend.Deviation` defines
+    them; NaN where the phase had none.
+    """
 
     phase: int
     operation: int
@@ -47,6 +52,9 @@ class PhaseRecord(NamedTuple):
     out_of_bounds: int
     applied: str
     duration_from: str
+    current_deviation: float = math.nan
+    state_deviation: float = math.nan
+    energy_deviation: float = math.nan
 
 
 class EnergyRecord(NamedTuple):

@@ -18,6 +18,7 @@ import dataclasses
 import itertools
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
@@ -27,7 +28,7 @@ from cosim.backends import motion, single_level
 from cosim.backends import response as network
 from cosim.backends.response import Ledger, Prepared, Response
 from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
-from cosim.crossbar.drive import drive_table
+from cosim.crossbar.drive import drive_columns, drive_table
 from cosim.crossbar.network import LiveNetwork, Network, live_network
 from cosim.devices.base import FloatArray
 from cosim.errors import InternalError, UnsupportedRequestError
@@ -89,14 +90,23 @@ class _Run:
         self.arrays = request.network.arrays
         self.corners = request.phase.corners_fs()
         self.lengths = [seconds(b - a) for a, b in itertools.pairwise(self.corners)]
-        self.table = drive_table(request.phase, request.network.nets, self.corners)
-        driven = tuple((self.table[0] == self.table[0]).tolist())
+        self.columns, self.net_column = drive_columns(request.phase, request.network.nets, self.corners)
+        driven = tuple((self.columns[0] == self.columns[0])[self.net_column].tolist())
         self.prepared: Prepared = network.prepare(request.network, driven, wires)
         self.ledger = Ledger(self.prepared)
-        self.exposure = [np.zeros(array.shape) for array in self.arrays]
         self.stochastic = any(array.device.stochastic for array in self.arrays)
         self.responses: dict[int, Response] = {}
         self.steps = 0
+
+    @cached_property
+    def table(self) -> FloatArray:
+        """Voltage of every net at every corner, ``(corners, nets)``; NaN where a net floats."""
+        return np.ascontiguousarray(self.columns[:, self.net_column])
+
+    @cached_property
+    def exposure(self) -> list[FloatArray]:
+        """Exposure of every cell so far, for stochastic devices."""
+        return [np.zeros(array.shape) for array in self.arrays]
 
     def conductances(self, states: States) -> tuple[States, States]:
         """Return per array the device conductances and what the lines see of them [S]."""
@@ -425,7 +435,9 @@ def _outcome(run: _Run, states: States, applied: tuple[str, ...]) -> _Outcome:
 
 def _compiled(run: _Run) -> _Outcome | None:
     """Return the outcome where the compiled path answers the phase (see `single_level`), else None."""
-    level = single_level.find_level(run.table, run.lengths) if len(run.arrays) == 1 else None
+    level = None
+    if single_level.fits(run.prepared, run.request.temperature):
+        level = single_level.find_level(run.columns, run.net_column, run.lengths)
     if level is None:
         return None
     request, tolerances = run.request, run.tolerances
@@ -465,11 +477,11 @@ def _nothing(request: PhaseRequest) -> _Outcome:
 def _whole_states(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -> tuple[States, States]:
     """Return states and exposures of the whole network: rows that do not conduct rest at 0 V."""
     duration, temperature = seconds(request.phase.duration_fs), request.temperature
-    inner = iter(zip(outcome.states, outcome.exposure, outcome.energy.cells, strict=True))
+    inner = iter(zip(outcome.states, outcome.exposure, strict=True))
     states, exposures = [], []
     for array, state, rows in zip(request.network.arrays, request.states, live.rows, strict=True):
         if len(rows) == array.rows:
-            moved, exposed, _ = next(inner)
+            moved, exposed = next(inner)
         else:
             rest = np.zeros(array.shape)
             moved = array.device.advance(state, rest, duration, temperature)
@@ -477,7 +489,7 @@ def _whole_states(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -
                 duration * array.device.exposure_rate(rest, temperature) if array.device.stochastic else rest
             )
             if len(rows):
-                moved[rows], exposed[rows], _ = next(inner)
+                moved[rows], exposed[rows] = next(inner)
         states.append(moved)
         exposures.append(exposed)
     return tuple(states), tuple(exposures)
@@ -501,26 +513,35 @@ def _expand(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -> Phas
     """Return the result on the whole network."""
     phase, nets = request.phase, request.network.nets
     states, exposures = _whole_states(request, live, outcome)
-    applied = outcome.applied
-    if any(array.device.stochastic for array in request.network.arrays):
-        states, applied = _fluctuate(request, states, exposures), (*applied, "stochastic")
     voltage = (
         drive_table(phase, nets, outcome.instants_fs) if outcome.instants_fs else np.zeros((0, len(nets)))
     )
     current = np.zeros(voltage.shape)
     voltage[:, live.nets], current[:, live.nets] = outcome.net_voltage, outcome.net_current
-    strobes = len(phase.strobes_fs)
     charge = np.zeros(len(nets))
     charge[live.nets] = outcome.charge
+    whole = _Outcome(
+        states, exposures, outcome.instants_fs, voltage, current, charge,
+        _whole_energy(request, live, outcome.energy), outcome.residual, outcome.applied,
+    )  # fmt: skip
+    return _result(request, whole)
+
+
+def _result(request: PhaseRequest, outcome: _Outcome) -> PhaseResult:
+    """Return the result where the whole network conducts."""
+    phase, nets, states, applied = request.phase, request.network.nets, outcome.states, outcome.applied
+    if any(array.device.stochastic for array in request.network.arrays):
+        states, applied = _fluctuate(request, states, outcome.exposure), (*applied, "stochastic")
+    strobes = len(phase.strobes_fs)
     saved = None
     if phase.save:
         index = [request.network.net_index[name] for name in phase.save]
         times = np.array([seconds(instant) for instant in outcome.instants_fs[strobes:]])
-        saved = SavedWaveforms(times, phase.save, voltage[strobes:, index])
+        saved = SavedWaveforms(times, phase.save, outcome.net_voltage[strobes:, index])
+    samples = Samples(phase.strobes_fs, nets, outcome.net_voltage[:strobes], outcome.net_current[:strobes])
     return PhaseResult(
-        states, None, phase.duration_fs, Samples(phase.strobes_fs, nets, voltage[:strobes], current[:strobes]),
-        charge, _whole_energy(request, live, outcome.energy), outcome.residual, applied, saved,
-    )  # fmt: skip
+        states, None, phase.duration_fs, samples, outcome.charge, outcome.energy, outcome.residual, applied, saved
+    )
 
 
 def _fluctuate(request: PhaseRequest, states: States, exposures: States) -> States:
@@ -571,6 +592,8 @@ class BehavioralBackend(CrossbarBackend):
             )
         masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
         live = live_network(request.network, masks)
+        if live.network is request.network:
+            return _result(request, self._run(request))
         if live.network is None:
             return _expand(request, live, _nothing(request))
         states = tuple(

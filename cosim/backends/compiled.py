@@ -23,9 +23,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cosim.crossbar import pcg_numba
-from cosim.devices.compiled import compiled, moved, mss_block, progress, rates, slope
+from cosim.devices import compiled as laws
+from cosim.devices.compiled import compiled, fingerprint, kept, moved, mss_block, progress, rates, slope
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cosim.devices.base import FloatArray
 
 _solve = pcg_numba._solve  # noqa: SLF001  (the compiled part of the line solver)
@@ -361,7 +364,7 @@ def _mean(
 
 
 @compiled
-def pulse(
+def _pulse(
     x0: FloatArray,
     law: int,
     parameters: FloatArray,
@@ -476,3 +479,34 @@ def _close(voltage: FloatArray, nets: FloatArray, at: int, power_s: float, charg
         else:
             nets[3, net] -= power_s * power
         nets[4, net] += charge_s * nets[at, net]
+
+
+def _keep(sources: int) -> Callable[..., int]:
+    """Return `_pulse` with its machine code kept on disk as long as ``sources`` is the same."""
+
+    @kept
+    def pulse(
+        x0: FloatArray,
+        law: int,
+        parameters: FloatArray,
+        series: float,
+        lines: tuple[FloatArray, ...],
+        ends: tuple[FloatArray, ...],
+        drive: tuple[FloatArray, ...],
+        net_voltage: FloatArray,
+        wires: Wires,
+        times: Times,
+        limits: Limits,
+        out: tuple[FloatArray, ...],
+    ) -> int:
+        if sources < 0:
+            return sources
+        return _pulse(
+            x0, law, parameters, series, lines, ends, drive, net_voltage, wires, times, limits, out
+        )
+
+    return pulse
+
+
+pulse = _keep(fingerprint(laws, pcg_numba))
+"""Answers one phase: see `_pulse`."""

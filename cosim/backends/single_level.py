@@ -8,7 +8,7 @@ and returns None for a phase of another kind, or one that the compiled path refu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cosim.backends.compiled import Limits, Times, Wires
 
 _STATE_ERROR = 1e-6
-_ENERGY_ERROR = 3e-6
+_ENERGY_ERROR = 5e-6
 _ACTIVE = 1e-9
 _CELLS_OF_GOAL = 8000.0
 
@@ -49,26 +49,30 @@ class Answer(NamedTuple):
     still: bool
 
 
-def find_level(table: FloatArray, lengths: list[float]) -> Level | None:
-    """Return the single level of a phase, or None; ``table`` ``(corners, nets)`` [V], NaN where floating."""
-    voltages = np.nan_to_num(table) if np.isnan(table[0]).any() else table
-    live = voltages.any(axis=1).tolist()
+def find_level(columns: FloatArray, net_column: NDArray[np.intp], lengths: list[float]) -> Level | None:
+    """Return the single level of a phase, or None.
+
+    ``columns`` ``(corners, waveforms)`` [V], NaN where a net floats; ``net_column``: the waveform of
+    each net; ``lengths``: between the corners [s].
+    """
+    rows = [tuple(v if v == v else 0.0 for v in row) for row in columns.tolist()]
+    live = [any(row) for row in rows]
     if not any(live):
         return None
     first = live.index(True)
     last = len(live) - 1 - live[::-1].index(True)
-    if not all(live[first : last + 1]):
+    if any(row != rows[first] for row in rows[first : last + 1]):
         return None
-    level = voltages[first]
-    for k in range(first + 1, last + 1):
-        if not np.array_equal(voltages[k], level):
-            return None
     rise = lengths[first - 1] if first else 0.0
     fall = lengths[last] if last < len(lengths) else 0.0
-    parts = (
-        sum(lengths[: max(first - 1, 0)]), rise, sum(lengths[first:last]), fall, sum(lengths[last + 1 :]),
-    )  # fmt: skip
-    return Level(level, tuple(1.0 if alive else 0.0 for alive in live), parts)
+    before, flat = sum(lengths[: max(first - 1, 0)]), sum(lengths[first:last])
+    parts = (before, rise, flat, fall, sum(lengths[last + 1 :]))
+    return Level(np.array(rows[first])[net_column], tuple(map(float, live)), parts)
+
+
+def fits(prepared: Prepared, temperature: float) -> bool:
+    """Whether the compiled path can answer phases of one level on this network."""
+    return _plan(prepared, temperature) is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +81,8 @@ class _Plan:
 
     law: TwoChannel
     wires: Wires
-    goal: float
+    ends: NDArray[np.intp]
+    limits: Limits
 
 
 @lru_cache(maxsize=256)
@@ -96,8 +101,9 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
         return None
     if any(side.floating for side in prepared.sides[0]):
         return None
-    from cosim.backends.compiled import Wires
+    from cosim.backends.compiled import Limits, Wires
 
+    _keep_memory()
     nets: NDArray[np.intp] = np.concatenate(
         [np.where(side.driven, side.nets, -1) for side in prepared.sides[0]]
     ).astype(np.intp)
@@ -110,7 +116,21 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
         losses[1].copy(),
         nets,
     )
-    return _Plan(law, wires, DEFAULT_TOLERANCE * min(2.0, _CELLS_OF_GOAL / (array.rows * array.columns)))
+    goal = DEFAULT_TOLERANCE * min(2.0, _CELLS_OF_GOAL / (array.rows * array.columns))
+    limits = Limits(
+        0.0, 0.0, 0.0, _ACTIVE, _STATE_ERROR, _ENERGY_ERROR, goal, DEFAULT_TOLERANCE, MAX_ITERATIONS
+    )
+    return _Plan(law, wires, np.maximum(nets, 0), limits)
+
+
+@cache
+def _keep_memory() -> None:
+    """Let the C library keep freed blocks of some MB: else every phase maps its work arrays anew.
+
+    glibc raises its thresholds when a large block is freed; this one is never touched. Elsewhere it is
+    without effect.
+    """
+    np.empty(1 << 21)
 
 
 def answer(
@@ -131,11 +151,14 @@ def answer(
     x = np.ascontiguousarray(state).reshape(-1)
     results = np.zeros((3, cells))
     of_nets, figures = np.zeros((5, nets)), np.zeros(7)
-    limits = compiled.Limits(
-        still, move, coupling, _ACTIVE, _STATE_ERROR, _ENERGY_ERROR, plan.goal, DEFAULT_TOLERANCE, MAX_ITERATIONS,
-    )  # fmt: skip
+    limits = compiled.Limits(still, move, coupling, *plan.limits[3:])
     lines = prepared.systems[0].prepared
-    drive = tuple(_at_ends(level.voltage, side.nets) for side in prepared.sides[0])
+    ends = level.voltage[plan.ends][None, :]
+    bit = 2 * array.rows
+    drive = (
+        ends[:, : array.rows], ends[:, array.rows : bit], ends[:, bit : bit + array.columns],
+        ends[:, bit + array.columns :],
+    )  # fmt: skip
     code = compiled.pulse(
         x if x.flags.writeable else x.copy(), plan.law.law, plan.law.parameters, array.cell.series_resistance,
         lines.lines, lines.ends, drive, level.voltage, plan.wires, compiled.Times(*level.parts), limits,
@@ -149,9 +172,3 @@ def answer(
         state + results[0].reshape(array.shape), results[1].reshape(array.shape), of_nets[0], energy, of_nets[4],
         residual, code == compiled.STILL,
     )  # fmt: skip
-
-
-def _at_ends(voltage: FloatArray, nets: NDArray[np.intp]) -> FloatArray:
-    """Return the voltage at each line end, ``(1, lines)``; an open end takes any."""
-    chosen: FloatArray = voltage[nets][None, :]
-    return chosen

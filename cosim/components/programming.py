@@ -62,7 +62,7 @@ class Verify:
     pulses: Literal["fixed", "adaptive-width"] = quantity(
         "fixed",
         source="cosim: the plain scheme",
-        doc="fixed: every pulse alike; adaptive-width: see `next_width`",
+        doc="fixed: every pulse alike; adaptive-width: as long as the last one promises (secant)",
     )
     longest: float = quantity(
         32.0, source="cosim: one pulse at most covers the range", doc="widest adaptive pulse, in base widths"
@@ -119,7 +119,7 @@ def _program_cell(
             before = seen
         yield from _pulse(tile, operation, job, row, column, rising, ratio)
         pulses += 1
-    device = float(tile.conductance()[row, column])
+    _, device = _cell(tile, row, column)
     tile.trace.outcomes.append(
         CellOutcome(operation, tile.name, row, column, target, seen, device, pulses, bool(converged))
     )
@@ -223,5 +223,6 @@ def _pulse(
 
 def _cell(tile: Tile, row: int, column: int) -> tuple[float, float]:
     """Return state (its first variable) and conductance [S] of one cell."""
-    state = tile.state[row, column]
-    return float(np.ravel(state)[0]), float(tile.conductance()[row, column])
+    state = tile.state[[row], [column]]
+    device = tile.array.device.select((np.array([row]), np.array([column])))
+    return float(state.flat[0]), float(device.conductance(state)[0])

@@ -7,6 +7,7 @@ on the bank's converters, digital combination. The strobe lies at the end of the
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from cosim.components.adc import Codes
 from cosim.components.bank import Process
 from cosim.components.tile import Tile
 from cosim.crossbar.backend import PhaseResult
-from cosim.crossbar.drive import Phase, Waveform, level, pulse
+from cosim.crossbar.drive import Phase, Waveform, distinct, level, pulse
 from cosim.devices.base import FloatArray
 from cosim.records import BusyRecord, ConversionRecord
 from cosim.units import femtoseconds, seconds
@@ -141,8 +142,11 @@ def charging_energy(tile: Tile, operation: int, phase: int, drives: dict[str, Wa
         ("word-line charging", array.left, c.word),
         ("bit-line charging", array.bottom, c.bit),
     ):
-        swings = [drives[net].voltages for net in ends or () if net is not None and net in drives]
-        total = sum((max(voltages) - min(voltages)) ** 2 for voltages in swings)
+        waves = [wave for wave in map(drives.get, filter(None, ends or ())) if wave is not None]
+        counts = Counter(map(id, waves))
+        total = sum(
+            counts[id(wave)] * (max(wave.voltages) - min(wave.voltages)) ** 2 for wave in distinct(waves)
+        )
         tile.energy(operation, phase, component, kind, capacitance * total)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import nan
 
 import numpy as np
 import simpy
@@ -176,11 +177,13 @@ class Tile:
         gap = seconds(start - self._last_fs)
         if gap <= 0 or not device.moves:
             return self.state
-        at_rest = np.zeros(self.array.shape)
+        at_rest = np.zeros((1, 1))
         aged = device.advance(self.state, at_rest, gap, self.temperature)
         if device.stochastic:
             rng = np.random.Generator(np.random.PCG64([seed & ((1 << 64) - 1), seed >> 64, 1]))
-            exposure = gap * device.exposure_rate(at_rest, self.temperature)
+            exposure = np.broadcast_to(
+                gap * device.exposure_rate(at_rest, self.temperature), self.array.shape
+            )
             aged = device.fluctuate(self.state, aged, exposure, shell_uniforms(rng, self.array.shape))
         return aged
 
@@ -206,18 +209,22 @@ class Tile:
     ) -> int:
         trace, index = self.trace, len(self.trace.phases)
         low, high = self.array.device.state_bounds()
-        state = result.states[0]
-        outside = int(np.count_nonzero((state < low) | (state > high)))
-        self.state = np.clip(state, low, high) if outside else state
+        state, outside = result.states[0], 0
+        if not (state.min() >= low and state.max() <= high):
+            outside = int(np.count_nonzero((state < low) | (state > high)))
+            state = np.clip(state, low, high)
+        self.state = state
         self.node_voltages = result.node_voltages
         self._last_fs = start + result.duration_fs
         e = result.energy
-        cells, numerical = float(sum(part.sum() for part in e.cells)), e.numerical
+        cells = float(sum(part.sum() for part in e.cells))
+        delivered, absorbed = float(e.delivered.sum()), float(e.absorbed.sum())
+        numerical = delivered - absorbed - cells - e.access - e.wires - e.terminations - e.stored
         trace.phases.append(
             PhaseRecord(
-                index, operation, self.name, phase.kind, backend, start, result.duration_fs, float(e.delivered.sum()),
-                float(e.absorbed.sum()), cells, e.access, e.wires, e.terminations, e.stored, numerical,
-                result.kcl_residual, outside, "+".join(result.applied), duration_from,
+                index, operation, self.name, phase.kind, backend, start, result.duration_fs, delivered,
+                absorbed, cells, e.access, e.wires, e.terminations, e.stored, numerical,
+                result.kcl_residual, outside, "+".join(result.applied), duration_from, *_deviations(result),
             )
         )  # fmt: skip
         trace.busy.append(
@@ -227,7 +234,7 @@ class Tile:
         )
         parts = {
             "cells": cells, "access devices": e.access, "wires": e.wires, "line ends": e.terminations,
-            "driver sink": float(e.absorbed.sum()), "line capacitance": e.stored, "numerical": numerical,
+            "driver sink": absorbed, "line capacitance": e.stored, "numerical": numerical,
         }  # fmt: skip
         for component, value in parts.items():
             if value:
@@ -245,6 +252,11 @@ class Tile:
         formulas[f"{self.name}/bit-line charging"] = p.driver.line_formula(self.capacitance.bit)
         formulas[f"{self.name}/gate-line charging"] = p.driver.line_formula(self.capacitance.gate)
         formulas[f"{self.name}/digital"] = p.sequencer.combine_formula()
+
+
+def _deviations(result: PhaseResult) -> tuple[float, float, float]:
+    d = result.deviation
+    return (d.current_relative, d.state_absolute, d.energy_relative) if d is not None else (nan, nan, nan)
 
 
 def refusals(network: Network, backends: Mapping[str, CrossbarBackend]) -> None:

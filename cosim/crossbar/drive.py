@@ -5,15 +5,18 @@ Times within a phase are integer femtoseconds from its start. A net that a phase
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cosim.devices.base import FloatArray
 from cosim.errors import CrossbarError
+
+_W = TypeVar("_W")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class Phase:
     def corners_fs(self) -> tuple[int, ...]:
         """Return every instant where a drive bends or a strobe samples, with 0 and the end."""
         instants = {0, self.duration_fs, *self.strobes_fs}
-        for waveform in {id(wave): wave for wave in self.drives.values()}.values():
+        for waveform in distinct(self.drives.values()):
             if len(waveform.times_fs) > 1:
                 instants.update(t for t in waveform.times_fs if 0 < t < self.duration_fs)
         return tuple(sorted(instants))
@@ -129,19 +132,27 @@ class Phase:
         return waveform.voltages[0]
 
 
+def distinct(waveforms: Iterable[_W]) -> list[_W]:
+    """Return each object once, in order: many nets of a phase share one waveform."""
+    values = list(waveforms)
+    return list(dict(zip(map(id, values), values, strict=True)).values())
+
+
 def drive_table(phase: Phase, nets: Sequence[str], times_fs: Sequence[int]) -> FloatArray:
     """Return the voltage of each net at each time, shape ``(times, nets)``; NaN where a net floats."""
+    columns, index = drive_columns(phase, nets, times_fs)
+    return np.ascontiguousarray(columns[:, index])
+
+
+def drive_columns(
+    phase: Phase, nets: Sequence[str], times_fs: Sequence[int]
+) -> tuple[FloatArray, NDArray[np.intp]]:
+    """Return the voltages of the distinct waveforms ``(times, waveforms)``, and which one each net has."""
     times = np.asarray(times_fs, dtype=np.float64)
+    chosen = list(map(phase.drives.get, nets))
+    waveforms = distinct(chosen)
     floating = np.full(len(times_fs), np.nan)
-    columns: dict[int, FloatArray] = {}
-    chosen = []
-    for net in nets:
-        waveform = phase.drives.get(net)
-        if waveform is None:
-            chosen.append(floating)
-            continue
-        key = id(waveform)
-        if key not in columns:
-            columns[key] = waveform.at(times)
-        chosen.append(columns[key])
-    return np.array(chosen).T.copy()
+    columns = np.array([floating if wave is None else wave.at(times) for wave in waveforms]).T
+    position = {id(wave): k for k, wave in enumerate(waveforms)}
+    index = np.fromiter(map(position.__getitem__, map(id, chosen)), np.intp, len(chosen))
+    return columns, index

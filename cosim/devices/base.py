@@ -14,6 +14,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -67,6 +68,11 @@ def parameter_table(*rows: Parameter) -> FloatArray:
     return np.ascontiguousarray(np.broadcast_arrays(*flat), dtype=np.float64)
 
 
+@cache
+def _parameters(model: type) -> tuple[str, ...]:
+    return tuple(entry.name for entry in dataclasses.fields(model))
+
+
 class DeviceModel(ABC):
     """A two-terminal memristive device; current flows from the word-line to the bit-line side.
 
@@ -102,8 +108,9 @@ class DeviceModel(ABC):
     ) -> FloatArray:
         """Return the state after ``duration`` [s] at constant ``voltage`` [V] and ``temperature`` [K].
 
-        ``voltage`` may have leading batch axes, which the result then has too; ``duration`` is one
-        number or an array that broadcasts with ``voltage``.
+        ``voltage`` broadcasts with the state: ``(1, 1)`` is one voltage for all cells, and leading batch
+        axes are those of the result too; ``duration`` is one number or an array that broadcasts with
+        ``voltage``.
         """
 
     @property
@@ -164,11 +171,8 @@ class DeviceModel(ABC):
 
     def select(self, cells: tuple[NDArray[np.intp], ...]) -> DeviceModel:
         """Return the model of some cells: per-cell parameter arrays indexed by ``cells``."""
-        arrays = {
-            entry.name: getattr(self, entry.name)[cells]
-            for entry in dataclasses.fields(self)  # type: ignore[arg-type]
-            if isinstance(getattr(self, entry.name), np.ndarray)
-        }
+        values = ((name, getattr(self, name)) for name in _parameters(type(self)))
+        arrays = {name: value[cells] for name, value in values if isinstance(value, np.ndarray)}
         return dataclasses.replace(self, **arrays) if arrays else self  # type: ignore[type-var]
 
     def per_cell(self, **arrays: FloatArray) -> DeviceModel:

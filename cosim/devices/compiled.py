@@ -20,7 +20,9 @@ This module imports numba: import it where it is used.
 
 from __future__ import annotations
 
+import hashlib
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
@@ -28,11 +30,11 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from cosim.devices.base import FloatArray
 
 _JIT: dict[str, Any] = {
-    "cache": True,
     "nogil": True,
     "error_model": "numpy",
     "fastmath": {"contract", "reassoc", "nsz"},
@@ -47,9 +49,25 @@ _SHIFT = 6755399441055744.0  # 1.5 * 2**52: adding it puts an integer into the l
 
 
 def compiled(function: _F) -> _F:
-    """Compile a kernel; the machine code is kept on disk between runs."""
+    """Compile a kernel as a part of what calls it: see `kept`."""
     kernel: _F = numba.njit(**_JIT)(function)
     return kernel
+
+
+def kept(function: _F) -> _F:
+    """Compile a kernel whose machine code is kept on disk between runs.
+
+    numba looks at the file of the function alone, and takes old code where only a callee in another file
+    has changed. So a kept function must hold a `fingerprint` of those files in its closure.
+    """
+    kernel: _F = numba.njit(cache=True, **_JIT)(function)
+    return kernel
+
+
+def fingerprint(*modules: ModuleType) -> int:
+    """Return a number that changes with the source of the modules."""
+    source = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
+    return int.from_bytes(hashlib.sha256(source).digest()[:7], "big")
 
 
 def inlined(function: _F) -> _F:
@@ -58,7 +76,7 @@ def inlined(function: _F) -> _F:
     return kernel
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _exp(z: float) -> float:
     """Return e**z for |z| < 700 to a few units in the last place, in a form that the compiler vectorises."""
     whole = math.floor(z * 1.4426950408889634 + 0.5)

@@ -88,9 +88,21 @@ def _balance(trace: Trace) -> dict[str, float]:
     }
 
 
+def _paired(trace: Trace) -> dict[str, Any]:
+    """Return the worst deviations of phases that two backends answered; empty where there was none."""
+    worst = {}
+    for figure in ("current_deviation", "state_deviation", "energy_deviation"):
+        values = [value for value in map(float, trace.phases.column(figure).tolist()) if value == value]
+        if not values:
+            return {}
+        worst[figure] = max(values)
+    return {"paired": {"phases": len(values), **worst}}
+
+
 def _checks(trace: Trace) -> dict[str, Any]:
     phases = trace.phases
     return {
+        **_paired(trace),
         "kcl_residual_relative": max(map(float, phases.column("kcl_residual").tolist()), default=0.0),
         "bounds_violations": sum(map(int, phases.column("out_of_bounds").tolist())),
     }

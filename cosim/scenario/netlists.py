@@ -51,11 +51,13 @@ def decks(scenario: Scenario, phase: str) -> Iterator[tuple[int, str]]:
     result = run(scenario, backend="behavioral", wrap=lambda _tile, inner: _Tap(inner, kept, wanted, seen))
     if result.failure is not None:
         raise result.failure
-    if not phase:
-        kept = [_first(scenario, kept, result.trace.phases.column("tile").tolist())]
+    if not phase and kept:
+        phases = result.trace.phases
+        kept = [_first(scenario, kept, phases.column("tile").tolist(), phases.column("operation").tolist())]
     if not kept:
-        raise InputError(f"there is no phase {phase}: the run has phases 0 to {seen[0] - 1}")
-    spice: Any = find("ngspice")(engine="subprocess")
+        known = f"phases 0 to {seen[0] - 1}" if seen[0] else "no phases"
+        raise InputError(f"there is no phase {phase or 'to write'}: the run has {known}")
+    spice: Any = find("ngspice")(engine="none")
     try:
         for index, request in kept:
             yield index, spice.deck(request).deck.text()
@@ -64,10 +66,14 @@ def decks(scenario: Scenario, phase: str) -> Iterator[tuple[int, str]]:
 
 
 def _first(
-    scenario: Scenario, kept: list[tuple[int, PhaseRequest]], tiles: list[str]
+    scenario: Scenario, kept: list[tuple[int, PhaseRequest]], tiles: list[str], operations: list[int]
 ) -> tuple[int, PhaseRequest]:
     """Return the first phase that ngspice would answer: by the tiles' backends and the hand-overs."""
     for index, request in kept:
-        if scenario.section.tiles[tiles[index]].backend[request.phase.kind].kind == "ngspice":
+        chosen = scenario.section.tiles[tiles[index]].backend
+        for step in scenario.section.program[: operations[index]]:
+            if step.backend is not None and tiles[index] in step.backend.tiles:
+                chosen = step.backend.to
+        if chosen[request.phase.kind].kind == "ngspice":
             return index, request
     return kept[0]

@@ -48,9 +48,7 @@ def test_whatever_changes_the_outcome_changes_the_hash(changes: dict[str, object
 
 
 def test_hash_is_the_same_in_another_process() -> None:
-    code = (
-        "import pickle, sys; sys.stdout.write(pickle.loads(sys.stdin.buffer.read()).digest())"
-    )
+    code = "import pickle, sys; sys.stdout.write(pickle.loads(sys.stdin.buffer.read()).digest())"
     done = subprocess.run(
         [sys.executable, "-c", code], input=pickle.dumps(request()), capture_output=True, check=True
     )
@@ -63,7 +61,9 @@ def test_requests_pickle() -> None:
 
 
 def test_energy_sums() -> None:
-    energy = Energy(np.array([5.0, 1.0]), np.array([0.5, 0.0]), (np.full((2, 2), 1.0),), 0.25, 0.125, 0.0625, 0.5)
+    energy = Energy(
+        np.array([5.0, 1.0]), np.array([0.5, 0.0]), (np.full((2, 2), 1.0),), 0.25, 0.125, 0.0625, 0.5
+    )
     assert energy.dissipated == 4.4375
     assert energy.numerical == 6.0 - 0.5 - 4.4375 - 0.5
 
@@ -73,7 +73,9 @@ def test_registry() -> None:
     backend = find("behavioral")(fidelity="ideal")
     assert isinstance(backend, CrossbarBackend)
     assert backend.describe() == {"backend": "behavioral", "fidelity": "ideal"}
-    with pytest.raises(UnknownNameError, match="there is no backend called 'ngspcie'; did you mean 'ngspice'"):
+    with pytest.raises(
+        UnknownNameError, match="there is no backend called 'ngspcie'; did you mean 'ngspice'"
+    ):
         find("ngspcie")
 
 

@@ -17,7 +17,9 @@ R = Resistor()
 
 
 def array(name: str = "a", **changes: object) -> CrossbarArray:
-    plain = CrossbarArray(name, 2, 3, R, Cell("1R"), Segments(1.0, 2.0), left=("w0", "w1"), bottom=("b0", "b1", "b2"))
+    plain = CrossbarArray(
+        name, 2, 3, R, Cell("1R"), Segments(1.0, 2.0), left=("w0", "w1"), bottom=("b0", "b1", "b2")
+    )
     return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
 
 
