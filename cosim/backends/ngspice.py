@@ -22,7 +22,7 @@ from cosim.rng import shell_uniforms
 from cosim.spice.cards import SpiceVectors
 from cosim.spice.deck import READING, PhaseDeck, phase_deck
 from cosim.spice.engines import SpiceEngine, engine
-from cosim.spice.guess import check_size
+from cosim.spice.guess import SHARE_OF_DEADLINE, check_size, network_refusal
 from cosim.spice.harvest import Harvest
 from cosim.spice.machine import SpiceMachine, probe
 
@@ -46,7 +46,8 @@ class NgspiceBackend(CrossbarBackend):
     deadline_s : float
         Seconds after which a phase is stopped.
     limit_s : float
-        Phases expected to take longer [s] are refused.
+        Phases expected to take longer [s] are refused, where possible when a system is built; by default
+        a quarter of ``deadline_s``, for the estimate is good to a factor of about three.
     still_tolerance : float
         See `STILL_TOLERANCE`; 0 writes every conducting cell as a live device.
     keep : path, optional
@@ -76,7 +77,7 @@ class NgspiceBackend(CrossbarBackend):
         self._runner = _engine(engine, workers, retries)
         self._workers = workers
         self._deadline_s = deadline_s
-        self._limit_s = deadline_s if limit_s is None else limit_s
+        self._limit_s = SHARE_OF_DEADLINE * deadline_s if limit_s is None else limit_s
         self._still_tolerance = still_tolerance
         self._keep = Path(keep) if keep is not None else None
         self._machine: SpiceMachine = probe()
@@ -143,7 +144,7 @@ class NgspiceBackend(CrossbarBackend):
             device = array.device
             if device.moves and kind not in (*READING, "wait") and device.subcircuit(300.0) is None:
                 return f"device {device.name} has no differential equation, so ngspice can read it but not answer a {kind} phase"
-        return None
+        return network_refusal(network, kind, self._limit_s, self._machine.klu)
 
     def describe(self) -> dict[str, Any]:
         machine = self._machine
@@ -155,6 +156,7 @@ class NgspiceBackend(CrossbarBackend):
             "osdi": machine.osdi,
             "library": machine.library,
             "pyspice": machine.pyspice,
+            "still_tolerance": self._still_tolerance,
         }
 
     def close(self) -> None:

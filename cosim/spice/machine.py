@@ -20,6 +20,7 @@ from cosim.errors import SpiceMissingError
 
 INSTALL: Final = "install it with 'apt-get install ngspice libngspice0-dev'"
 _LIBRARY_NAMES: Final = ("libngspice.so", "libngspice.so.0", "libngspice.dylib", "libngspice.0.dylib")
+_PROBES: Final = 3
 _PROBE: Final = "* cosim probe\nr1 1 0 1\nv1 1 0 1\n.control\nversion -f\nosdi\n.endc\n.op\n.end\n"
 
 
@@ -120,14 +121,17 @@ def _ask(binary: str) -> str:
         deck = Path(folder) / "probe.cir"
         deck.write_text(_PROBE)
         environment = clean_environment(folder)
-        try:
-            answer = subprocess.run(
-                [binary, "-n", "-b", str(deck)],
-                cwd=folder, env=environment, capture_output=True, text=True, timeout=20, check=False,
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired):
-            return ""
-    return answer.stdout + answer.stderr
+        for _ in range(_PROBES):
+            try:
+                answer = subprocess.run(
+                    [binary, "-n", "-b", str(deck)],
+                    cwd=folder, env=environment, capture_output=True, text=True, timeout=20, check=False,
+                )  # fmt: skip
+            except (OSError, subprocess.TimeoutExpired):
+                continue
+            if answer.returncode >= 0:
+                return answer.stdout + answer.stderr
+    return ""
 
 
 def clean_environment(folder: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from cosim.spice import wire
 from cosim.spice.cards import Deck, SpiceVectors
 from cosim.spice.machine import clean_environment, require_library
 from cosim.spice.pool import Background, repeat_after_crash
-from cosim.spice.sandbox import Limits, death_sentence, kill, wait
+from cosim.spice.sandbox import FOLDER, Limits, death_sentence, kill, wait
 from cosim.spice.verdict import complaint_in, judge
 from cosim.spice.worker import Answer, Job
 
@@ -36,7 +36,7 @@ class WorkerProcess:
     """One worker: a process, two pipes, an empty folder that is its home, and the key of its circuit."""
 
     def __init__(self, library: str, limits: Limits) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="cosim-spice-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(prefix=FOLDER, ignore_cleanup_errors=True)
         inlet, self._to = os.pipe()
         self._from, outlet = os.pipe()
         environment = clean_environment(self._folder.name)

@@ -2,21 +2,27 @@
 
 A netlist is a program, and ngspice can hang, crash or fill a disk. So every process that holds
 ngspice gets an empty temporary folder as working directory and home, a process group of its own,
-limits on processor time, memory, file size and core dumps, and is killed as a group.
+limits on processor time, memory, file size and core dumps, and is killed as a group. It does not
+outlive the process that started it either, however that one ends.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from typing import Final
 
+FOLDER: Final = "cosim-spice-"
+"""What the name of the temporary folder of such a process begins with."""
 _CPU_MARGIN_S: Final = 5
 
 
@@ -31,13 +37,49 @@ class Limits:
 def limited_command(command: list[str], limits: Limits, deadline_s: float) -> list[str]:
     """Return ``command`` behind a shell line that sets the limits and is then replaced by it.
 
-    The limits thus hold before the first instruction of the program.
+    The limits thus hold before the first instruction of the program. On Linux the program is killed
+    when the thread that started it ends, which is why that thread must wait for it.
     """
     script = (
         f"ulimit -c 0; ulimit -v {limits.memory // 1024}; ulimit -f {limits.file // 512}; "
         f'ulimit -t {int(deadline_s) + _CPU_MARGIN_S}; exec "$@"'
     )
-    return ["/bin/sh", "-c", script, "sh", *command]
+    return ["/bin/sh", "-c", script, "sh", *_dying_with_its_parent(), *command]
+
+
+@functools.cache
+def _dying_with_its_parent() -> tuple[str, ...]:
+    """Return the command that has the next one killed with its parent; nothing where there is none.
+
+    Without it (outside of Linux) an orphan ends at its limit of processor time.
+    """
+    program = shutil.which("setpriv")
+    if program is None:
+        return ()
+    command = (program, "--pdeathsig", "KILL")
+    try:
+        tried = subprocess.run([*command, "true"], capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return command if tried.returncode == 0 else ()
+
+
+def die_with_the_other_end(pipe: int) -> None:
+    """Kill this process's group, and remove its folder, once the other end of ``pipe`` is closed.
+
+    For a process that leads a group of its own and works in its own temporary `FOLDER`. A persistent worker is watched in this way and not by a signal, because a signal comes already when
+    the *thread* that started it ends. The watch costs nothing: it sleeps until then.
+    """
+
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(pipe, 0)  # only the end of the connection
+        poll.poll()
+        if os.path.basename(os.getcwd()).startswith(FOLDER):
+            shutil.rmtree(os.getcwd(), ignore_errors=True)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="cosim-watch", daemon=True).start()
 
 
 def limit_this_process(limits: Limits) -> None:

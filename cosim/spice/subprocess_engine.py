@@ -19,7 +19,7 @@ from cosim.spice.cards import Deck, OperatingPoint, SpiceVectors
 from cosim.spice.machine import clean_environment, require_binary
 from cosim.spice.pool import Background, repeat_after_crash
 from cosim.spice.raw import RawPlot, read_raw
-from cosim.spice.sandbox import Limits, death_sentence, kill, limited_command, wait
+from cosim.spice.sandbox import FOLDER, Limits, death_sentence, kill, limited_command, wait
 from cosim.spice.verdict import complaint_in, judge
 
 _LOG_CHARACTERS = 200_000
@@ -58,7 +58,7 @@ class SubprocessEngine:
 
     def _once(self, deck: Deck, deadline_s: float) -> SpiceVectors:
         start = time.perf_counter()
-        with tempfile.TemporaryDirectory(prefix="cosim-spice-", ignore_cleanup_errors=True) as name:
+        with tempfile.TemporaryDirectory(prefix=FOLDER, ignore_cleanup_errors=True) as name:
             folder = Path(name)
             (folder / "phase.cir").write_text(deck.text())
             code = self._simulate(folder, deadline_s)

@@ -15,7 +15,12 @@ from typing import Any
 
 from cosim.spice import wire
 from cosim.spice.pyspice_fence import Instance, InstanceLostError
-from cosim.spice.sandbox import Limits, allow_processor_time, limit_this_process
+from cosim.spice.sandbox import (
+    Limits,
+    allow_processor_time,
+    die_with_the_other_end,
+    limit_this_process,
+)
 from cosim.spice.verdict import complaint_in
 
 
@@ -83,6 +88,7 @@ class Worker:
 
 def main() -> None:
     """Serve jobs; the arguments of the process are IN OUT LIBRARY MEMORY FILE."""
+    die_with_the_other_end(int(sys.argv[1]))
     os._exit(serve(sys.argv[1:]))
 
 

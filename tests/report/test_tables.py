@@ -27,7 +27,7 @@ def test_every_table_reads_back(trace, tmp_path):
                 if field.endswith("_fs"):
                     assert Decimal(row[field[:-3] + "_s"]) == Decimal(value).scaleb(-15)
                 elif isinstance(value, float):
-                    assert float(row[field]) == value
+                    assert float(row[field]) == pytest.approx(value, rel=0, abs=0, nan_ok=True)
                 else:
                     assert row[field] == str(value)
 
