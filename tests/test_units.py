@@ -170,7 +170,7 @@ def test_ideal_is_written_out() -> None:
     assert UnitOrIdeal("ohm").validate("ideal") == 0.0
     assert UnitOrIdeal("ohm").validate("2 ohm") == 2.0
     for text in ("0 ohm", "-1 ohm", "0 kohm"):
-        with pytest.raises(UnitError, match="must be above zero, not .*; write 'ideal' for none at all"):
+        with pytest.raises(UnitError, match=r"must be above zero, not .*; write 'ideal' for none at all"):
             UnitOrIdeal("ohm").validate(text)
 
 

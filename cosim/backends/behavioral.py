@@ -516,6 +516,7 @@ def _expand(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -> Phas
     voltage = (
         drive_table(phase, nets, outcome.instants_fs) if outcome.instants_fs else np.zeros((0, len(nets)))
     )
+    voltage[np.isnan(voltage)] = 0.0  # a line that floats and that nothing conducts to
     current = np.zeros(voltage.shape)
     voltage[:, live.nets], current[:, live.nets] = outcome.net_voltage, outcome.net_current
     charge = np.zeros(len(nets))
@@ -540,7 +541,15 @@ def _result(request: PhaseRequest, outcome: _Outcome) -> PhaseResult:
         saved = SavedWaveforms(times, phase.save, outcome.net_voltage[strobes:, index])
     samples = Samples(phase.strobes_fs, nets, outcome.net_voltage[:strobes], outcome.net_current[:strobes])
     return PhaseResult(
-        states, None, phase.duration_fs, samples, outcome.charge, outcome.energy, outcome.residual, applied, saved
+        states,
+        None,
+        phase.duration_fs,
+        samples,
+        outcome.charge,
+        outcome.energy,
+        outcome.residual,
+        applied,
+        saved,
     )
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cosim.crossbar import pcg_numba
 from cosim.devices import compiled as laws
@@ -76,7 +77,7 @@ class Wires(NamedTuple):
     bit: FloatArray
     segments: FloatArray
     terminations: FloatArray
-    nets: FloatArray
+    nets: NDArray[np.intp]
 
 
 @compiled
@@ -324,7 +325,8 @@ def _dissipate(
     for k in range(seen.size):
         square = weight * nodes[2, 0, k] * nodes[2, 0, k]
         squares += square
-        cells[k] += square * (1.0 / seen[k] - series)
+        if square > 0.0:
+            cells[k] += square * (1.0 / seen[k] - series)
     if not wires.word.size:
         return series * squares, 0.0, 0.0
     lost = 0.0
@@ -426,7 +428,10 @@ def _pulse(
     settled = False
     for _ in range(_CORRECTIONS):
         _conductance(x0, change, parameters, series, g1)
-        if _solve(g1, lines, ends, drive, (none, none), none, start, (nodes1, words1, bits1, stats), warm) >= 0:
+        if (
+            _solve(g1, lines, ends, drive, (none, none), none, start, (nodes1, words1, bits1, stats), warm)
+            >= 0
+        ):
             return _REFUSED_CONDUCTANCE
         total, share, begin, end, level = _weights(
             law, parameters, series, g0, g1, nodes0, exposure, times, power0
@@ -501,9 +506,7 @@ def _keep(sources: int) -> Callable[..., int]:
     ) -> int:
         if sources < 0:
             return sources
-        return _pulse(
-            x0, law, parameters, series, lines, ends, drive, net_voltage, wires, times, limits, out
-        )
+        return _pulse(x0, law, parameters, series, lines, ends, drive, net_voltage, wires, times, limits, out)
 
     return pulse
 

@@ -94,6 +94,13 @@ class NgspiceBackend(CrossbarBackend):
         """Return the exact deck of a phase; ``.deck.text()`` is what ``ngspice -n -b`` runs by hand."""
         return phase_deck(request, still_tolerance=self._still_tolerance, klu=self._machine.klu)
 
+    @staticmethod
+    def circuit_deck(circuit: object, *, stop_s: float | None = None) -> str:
+        """Return the guarded deck of a PySpice circuit; see `cosim.spice.export.circuit_deck`."""
+        from cosim.spice.export import circuit_deck
+
+        return circuit_deck(circuit, stop_s=stop_s)
+
     def run(self, request: PhaseRequest) -> PhaseResult:
         """Answer a request; a `SpiceError` is raised after the deck was kept."""
         plan = self.deck(request)

@@ -21,7 +21,7 @@ from cosim.crossbar.lines import DEFAULT_TOLERANCE, MAX_ITERATIONS, numba_availa
 from cosim.devices.base import DeviceModel, FloatArray, TwoChannel
 
 if TYPE_CHECKING:
-    from cosim.backends.compiled import Limits, Times, Wires
+    from cosim.backends.compiled import Limits, Wires
 
 _STATE_ERROR = 1e-6
 _ENERGY_ERROR = 5e-6
@@ -116,11 +116,23 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
         losses[1].copy(),
         nets,
     )
-    goal = DEFAULT_TOLERANCE * min(2.0, _CELLS_OF_GOAL / (array.rows * array.columns))
     limits = Limits(
-        0.0, 0.0, 0.0, _ACTIVE, _STATE_ERROR, _ENERGY_ERROR, goal, DEFAULT_TOLERANCE, MAX_ITERATIONS
+        0.0,
+        0.0,
+        0.0,
+        _ACTIVE,
+        _STATE_ERROR,
+        _ENERGY_ERROR,
+        goal(array.rows * array.columns),
+        DEFAULT_TOLERANCE,
+        MAX_ITERATIONS,
     )
     return _Plan(law, wires, np.maximum(nets, 0), limits)
+
+
+def goal(cells: int) -> float:
+    """Return the goal of the conjugate gradients, in the norm that they watch: see `solve_lines`."""
+    return DEFAULT_TOLERANCE * min(2.0, _CELLS_OF_GOAL / cells)
 
 
 @cache

@@ -29,6 +29,7 @@ The inside follows from the outside: ``i = K E_b^T x_b - Q E_a^T x_a``, ``v = P 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,11 +40,11 @@ if TYPE_CHECKING:
 Sizes = tuple[int, int, int, int]
 """Number of ports at the left, right, top and bottom of a tile."""
 
-LAST_SHARED = 2
+LAST_SHARED = 4
 """Merges over at most so many ports are done with the batch index last, larger ones by BLAS."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Half:
     """How the ports of one of two merging tiles are used; all slices in the order of the ports."""
 
@@ -61,7 +62,7 @@ class Half:
         return self.packed[-1].stop
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Layout:
     """Where the ports of two merging tiles go."""
 
@@ -94,6 +95,7 @@ class Merge:
         return Merge(self.e_a[index], self.e_b[index], self.k[index], self.p[index], self.q[index])
 
 
+@lru_cache(maxsize=4096)
 def layout(horizontal: bool, first: Sizes, second: Sizes) -> Layout:
     """Return how two neighbours merge: left and right if ``horizontal``, else top and bottom."""
     (l1, r1, t1, b1), (l2, r2, t2, b2) = first, second
@@ -159,7 +161,7 @@ def merge(a: FloatArray, b: FloatArray, plan: Layout) -> tuple[FloatArray, Merge
 
 
 def merge_last(a: FloatArray, b: FloatArray, plan: Layout) -> tuple[FloatArray, Merge]:
-    """The same with the batch axes last, ``(ports, ports, ...)``, for one or two shared ports."""
+    """The same with the batch axes last, ``(ports, ports, ...)``, for few shared ports."""
     one, two = plan.a, plan.b
     e_a = np.concatenate([a[part, one.shared] for part in one.rest])
     e_b = np.concatenate([b[part, two.shared] for part in two.rest])
@@ -194,9 +196,13 @@ def _mul_t(x: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def _inverse_last(product: FloatArray) -> FloatArray:
-    """``(I + product)^-1`` of 1 x 1 or 2 x 2 matrices."""
+    """``(I + product)^-1``; 1 x 1 and 2 x 2 matrices in closed form."""
     if product.shape[0] == 1:
         return 1.0 / (1.0 + product)
+    if product.shape[0] > 2:
+        front = np.ascontiguousarray(np.moveaxis(product, (2, 3), (0, 1)))
+        front[..., range(product.shape[0]), range(product.shape[0])] += 1.0
+        return np.ascontiguousarray(np.moveaxis(np.linalg.inv(front), (0, 1), (2, 3)))
     one, two = 1.0 + product[0, 0], 1.0 + product[1, 1]
     scale = 1.0 / (one * two - product[0, 1] * product[1, 0])
     return np.array([[two * scale, -product[0, 1] * scale], [-product[1, 0] * scale, one * scale]])

@@ -76,7 +76,7 @@ def inlined(function: _F) -> _F:
     return kernel
 
 
-@numba.njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, error_model="numpy")
 def _exp(z: float) -> float:
     """Return e**z for |z| < 700 to a few units in the last place, in a form that the compiler vectorises."""
     whole = math.floor(z * 1.4426950408889634 + 0.5)
@@ -162,9 +162,8 @@ def rates(law: int, parameters: FloatArray, k: int, v: float) -> tuple[float, fl
 def slope(law: int, parameters: FloatArray, k: int, exposure: float, duration: float) -> float:
     """Return a bound on the derivative of an exposure over ``duration`` [s] by the voltage [1/V]."""
     k = k if parameters.shape[1] > 1 else 0
-    if law == 0:
-        return exposure / parameters[5, k]
-    return parameters[2, k] * duration
+    bound: float = exposure / parameters[5, k] if law == 0 else parameters[2, k] * duration
+    return bound
 
 
 @inlined

@@ -152,7 +152,8 @@ class Mss(DeviceModel):
             return None
         low, high = 1.0 / np.asarray(self.r_off), 1.0 / np.asarray(self.r_on)
         return TwoChannel(
-            0, parameter_table(low, high - low, 1.0 / np.asarray(self.tau), np.exp(-on), np.exp(-off), thermal)
+            0,
+            parameter_table(low, high - low, 1.0 / np.asarray(self.tau), np.exp(-on), np.exp(-off), thermal),
         )
 
     def subcircuit(self, temperature: float) -> Subcircuit:

@@ -218,6 +218,7 @@ class _Plans:
         )
 
     def _targets(self, key: KeyPath, step: WriteStep) -> tuple[FloatArray, ...]:
+        self.held = {tiles: held for tiles, held in self.held.items() if not set(tiles) & set(step.tiles)}
         if (step.matrix is None) == (step.conductance is None):
             found = "neither" if step.matrix is None else "both"
             raise self.scenario.error(key, f"must have either 'matrix' or 'conductance', but has {found}")

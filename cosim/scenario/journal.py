@@ -19,7 +19,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future
 from importlib.metadata import PackageNotFoundError, version
@@ -221,7 +220,7 @@ def _entries(folder: Path) -> Iterator[tuple[str, int]]:
     try:
         with os.scandir(folder) as scan:
             found = [(entry.stat().st_mtime_ns, entry.name, entry.stat().st_size) for entry in scan]
-    except FileNotFoundError:
+    except OSError:
         return
     for _, name, size in sorted(found):
         if name.endswith(".tmp"):
@@ -235,7 +234,8 @@ def _remove_remains(path: Path) -> None:
     number = path.name.partition("-")[0]
     if number.isdigit() and Path(f"/proc/{number}").exists():
         return
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _on_disk(size: int) -> int:
@@ -249,14 +249,13 @@ def _hash(name: str, body: bytes) -> bytes:
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole: under another name first, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(".tmp", f"{os.getpid()}-", path.parent)
+    temporary = path.parent / f"{os.getpid()}-{path.stem}.tmp"
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        os.replace(temporary, path)
+        temporary.write_bytes(content)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            temporary.unlink()
         raise
 
 

@@ -317,7 +317,7 @@ def _rule(item: Any) -> str:
     rules = {
         "int_parsing": "must be a whole number", "int_type": "must be a whole number",
         "int_from_float": "must be a whole number", "float_parsing": "must be a number",
-        "float_type": "must be a number", "string_type": "must be text", "list_type": "must be a list",
+        "float_type": "must be a number", "finite_number": "must be a finite number", "string_type": "must be text", "list_type": "must be a list",
         "dict_type": "must be a mapping of keys", "model_type": "must be a mapping of keys",
         "dataclass_type": "must be a mapping of keys", "bool_parsing": "must be true or false",
         "tuple_type": "must be a pair such as [0 V, 0.2 V]",

@@ -1,8 +1,11 @@
-"""The exact ngspice deck of the phases of a scenario."""
+"""The exact ngspice deck of the phases of a scenario, and the guarded deck of a PySpice circuit."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar, final
 
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, find
@@ -10,6 +13,10 @@ from cosim.crossbar.network import Network
 from cosim.errors import InputError
 from cosim.scenario.load import Scenario
 from cosim.scenario.run import run
+
+
+class _EnoughError(Exception):
+    """The wanted phase has been seen; the rest of the run is of no interest."""
 
 
 @final
@@ -28,6 +35,8 @@ class _Tap(CrossbarBackend):
         self._seen[0] += 1
         if self._wanted in ("all", str(index)):
             self._kept.append((index, request))
+            if self._wanted != "all":
+                raise _EnoughError
         return self._inner.run(request)
 
     def refusal(self, network: Network, kind: str) -> str | None:
@@ -48,12 +57,16 @@ def decks(scenario: Scenario, phase: str) -> Iterator[tuple[int, str]]:
     kept: list[tuple[int, PhaseRequest]] = []
     seen = [0]
     wanted = phase or "all"
-    result = run(scenario, backend="behavioral", wrap=lambda _tile, inner: _Tap(inner, kept, wanted, seen))
-    if result.failure is not None:
-        raise result.failure
-    if not phase and kept:
-        phases = result.trace.phases
-        kept = [_first(scenario, kept, phases.column("tile").tolist(), phases.column("operation").tolist())]
+    with contextlib.suppress(_EnoughError):
+        result = run(
+            scenario, backend="behavioral", wrap=lambda _tile, inner: _Tap(inner, kept, wanted, seen)
+        )
+        if result.failure is not None:
+            raise result.failure
+        if not phase and kept:
+            phases = result.trace.phases
+            tiles, operations = phases.column("tile").tolist(), phases.column("operation").tolist()
+            kept = [_first(scenario, kept, tiles, operations)]
     if not kept:
         known = f"phases 0 to {seen[0] - 1}" if seen[0] else "no phases"
         raise InputError(f"there is no phase {phase or 'to write'}: the run has {known}")
@@ -77,3 +90,51 @@ def _first(
         if chosen[request.phase.kind].kind == "ngspice":
             return index, request
     return kept[0]
+
+
+def circuit_deck(reference: str, stop_s: float | None = None) -> str:
+    """Return the deck of a PySpice circuit, which runs by hand with ``ngspice -n -b``.
+
+    The file is Python and is run, as ``python FILE.py`` would; what it makes passes the guard, like
+    every netlist text that is not ours.
+
+    Parameters
+    ----------
+    reference : str
+        ``FILE.py:NAME``: NAME is a PySpice ``Circuit`` in the file, or a function without arguments
+        that returns one.
+    stop_s : float, optional
+        End of a transient from the initial states [s]; without it the operating point is found.
+
+    Raises
+    ------
+    InputError
+        Where there is no such file or name.
+    NetlistRefusedError
+        For anything outside of what the guard allows.
+    """
+    circuit = _named(reference)
+    spice: Any = find("ngspice")(engine="none")
+    text: str = spice.circuit_deck(circuit, stop_s=stop_s)
+    return text
+
+
+def _named(reference: str) -> object:
+    """Return the circuit that ``FILE.py:NAME`` names."""
+    file, _, name = reference.rpartition(":")
+    path = Path(file)
+    if path.suffix != ".py" or not name.isidentifier():
+        raise InputError(
+            f"a circuit must be given as FILE.py:NAME, such as bench.py:circuit, not '{reference}'"
+        )
+    if not path.is_file():
+        raise InputError(f"there is no file '{file}'")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        raise InputError(f"there is no '{name}' in '{file}'")
+    found = getattr(module, name)
+    return found() if callable(found) and not hasattr(found, "raw_spice") else found

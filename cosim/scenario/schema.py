@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cosim.components.adc import Adc
 from cosim.components.dac import Dac
@@ -56,7 +56,7 @@ class Section(BaseModel):
     """Base of every section: frozen, unknown keys refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=True
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=True, allow_inf_nan=False
     )
 
 
@@ -262,6 +262,12 @@ class ValidateSection(Section):
     )
 
 
+def _above_zero(value: float) -> float:
+    if value <= 0:
+        raise InputError(f"must be above zero, not {value:g} s")
+    return value
+
+
 class SpiceSection(Section):
     """How ngspice is run."""
 
@@ -272,7 +278,7 @@ class SpiceSection(Section):
     retries: int = Field(
         default=1, ge=0, le=10, description="times a phase is repeated after its worker died"
     )
-    deadline: Second = Field(default=120.0, description="after which a phase is stopped")
+    deadline: Annotated[Second, AfterValidator(_above_zero)] = Field(default=120.0, description="after which a phase is stopped")
 
 
 class ScenarioSection(Section):

@@ -1,7 +1,8 @@
 """Our arrays in PySpice circuits, and PySpice circuits as decks.
 
 `as_pyspice` gives PySpice users a crossbar as a ``SubCircuit`` to place in circuits of their own;
-`circuit_text` takes a circuit that they made (or its text) and returns guarded netlist text.
+`circuit_text` takes a circuit that they made (or its text) and returns guarded netlist text, and
+`circuit_deck` a deck of it that runs by hand.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import numpy as np
 from cosim.crossbar.network import CrossbarArray, Network
 from cosim.devices.base import FloatArray
 from cosim.errors import CrossbarError
-from cosim.spice.cards import Slot
+from cosim.spice.cards import OperatingPoint, Slot, Transient
 from cosim.spice.deck import initial_voltages
-from cosim.spice.frame import Frame, device_node, make_frame, tag
+from cosim.spice.frame import OPTIONS, Frame, device_node, make_frame, tag
 from cosim.spice.graph import Site, net_nodes
 from cosim.spice.guard import check_identifier, guard_netlist
 from cosim.spice.pyspice_fence import new_subcircuit
 from cosim.units import spice
 
 _OFF_RESISTANCE = 1e15
+_STEPS = 1000
 
 
 def as_pyspice(
@@ -126,3 +128,19 @@ def circuit_text(circuit: object, *, folder: Path | None = None, name: str = "ci
     Raises `NetlistRefusedError` for anything outside of what the guard allows.
     """
     return guard_netlist(str(circuit), folder=folder, name=name, top_level=True)
+
+
+def circuit_deck(circuit: object, *, stop_s: float | None = None) -> str:
+    """Return a whole deck of a PySpice circuit, which runs by hand with ``ngspice -n -b``.
+
+    Parameters
+    ----------
+    circuit : object
+        A PySpice ``Circuit``, or any object whose ``str`` is a netlist; it passes the guard.
+    stop_s : float, optional
+        End of a transient from the initial states [s]; without it the operating point is found.
+    """
+    analysis = OperatingPoint() if stop_s is None else Transient(stop_s, stop_s / _STEPS)
+    options = " ".join(f"{name}={value:g}" for name, value in OPTIONS.items())
+    body = circuit_text(circuit)
+    return f"* cosim: a circuit of PySpice\n{body}.options {options}\n.{analysis.command()}\n.end\n"

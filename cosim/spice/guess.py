@@ -102,9 +102,7 @@ def check_size(plan: PhaseDeck, limit_s: float, klu: bool = False) -> Estimate:
     expected = estimate(plan, klu)
     if expected.seconds > limit_s:
         request = plan.request
-        raise UnsupportedRequestError(
-            _sentence(request.network, request.phase.kind, expected, limit_s, klu)
-        )
+        raise UnsupportedRequestError(_sentence(request.network, request.phase.kind, expected, limit_s, klu))
     return expected
 
 
@@ -113,15 +111,15 @@ def _sentence(network: Network, kind: str, expected: Estimate, limit_s: float, k
     arrays = ", ".join(f"{array.name} {array.rows} x {array.columns}" for array in network.arrays)
     size = next((n for n in _SAMPLED_SIZES if _fits(network, kind, n, limit_s, klu)), 0)
     instead = (
-        "let the behavioral backend answer it and check that with 'cosim validate' on a part of the array,"
-        f" such as --set hardware.array.rows={size} --set hardware.array.columns={size}"
+        "let the behavioral backend answer it and check that with 'cosim validate' on an array of"
+        f" {size} x {size}, for which ngspice has the time"
         if size
         else "let the behavioral backend answer it"
     )
     return (
         f"a {kind} phase of {arrays} ({expected.live} live cells, {expected.nodes} nodes) needs about"
         f" {expected.seconds:.3g} s in ngspice, above the limit of {limit_s:g} s"
-        f" (a quarter of spice.deadline); {instead}, or raise spice.deadline"
+        f" (a quarter of spice.deadline unless set); {instead}, or raise spice.deadline"
     )
 
 

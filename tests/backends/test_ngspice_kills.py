@@ -1,68 +1,86 @@
-"""The ngspice worker killed at random instants of a run of 100 phases: the result never changes."""
+"""Whole runs under SIGKILL: the ngspice worker, and the run itself, at random instants; nothing changes."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cosim.backends.ngspice import NgspiceBackend
-from cosim.crossbar import Cell, Phase, PhaseRequest, Segments, level, pulse, single
-from cosim.devices import find_preset
-from cosim.devices.base import FloatArray
+from cosim.crossbar.backend import CrossbarBackend
+from cosim.scenario import Scenario, load, run
 from cosim.spice.machine import probe
+from cosim.spice.sandbox import FOLDER
 
 pytestmark = pytest.mark.ngspice
 
-NS = 10**6
-PHASES = 100
-DEVICE = find_preset("mss-firm")
-NETWORK = single("t", (2, 2), DEVICE, Cell("1T1R", access_resistance=5e3), Segments(2.5, 2.5))
+ENGINES = ["subprocess", "pyspice"]
+
+SCENARIO = """\
+schema_version: 1
+name: kills
+seed: 5
+hardware:
+  device: {preset: mss-firm}
+  cell: {kind: 1T1R, access_resistance: 5 kohm}
+  array: {rows: 2, columns: 2, wires: {word_line: 2.5 ohm, bit_line: 2.5 ohm, capacitance: 0.1 fF}}
+tiles:
+  core: {backend: behavioral, fidelity: resistive}
+program:
+  - backend: {tiles: [core], to: ngspice}
+  - write: {tiles: [core], matrix: [[1.0, 0.2], [0.4, 0.6]], verify: {pulses: adaptive-width, max_pulses: 30}}
+  - read: {tiles: [core], inputs: [[1, 0.5], [0, 1], [0.5, 0.25], [1, 1], [0.1, 0.9]]}
+  - wait: 100 us
+  - write: {tiles: [core], matrix: [[0.2, 1.0], [0.6, 0.4]], verify: {pulses: adaptive-width, max_pulses: 30}}
+  - backend: {tiles: [core], to: behavioral}
+  - read: {tiles: [core], inputs: [[1, 0.5], [0, 1]]}
+  - backend: {tiles: [core], to: ngspice}
+  - write: {tiles: [core], matrix: [[0.8, 0.3], [0.1, 0.9]], verify: {pulses: adaptive-width, max_pulses: 30}}
+  - read: {tiles: [core], inputs: INPUTS}
+"""
 
 
-def phase(number: int) -> Phase:
-    """Return a write pulse on one row, or after each fourth a read of all."""
-    wave = pulse(0.72, width_fs=40 * NS, rise_fs=2 * NS, fall_fs=2 * NS)
-    reads = number % 4 == 3
-    rows = range(2)
-    drives = {f"wl{i}": level(0.1) if reads else (wave if i == number % 2 else level(0.0)) for i in rows}
-    drives |= {f"gl{i}": level(1.8 if reads or i == number % 2 else 0.0) for i in rows}
-    drives |= {f"bl{j}": level(0.0) for j in rows}
-    return Phase("read" if reads else "write", 50 * NS, drives, (30 * NS,))
+def scenario(folder: Path, engine: str) -> Scenario:
+    if engine == "pyspice" and probe().engine != "pyspice":
+        pytest.skip("PySpice is not on this machine")
+    inputs = [[round(0.02 * k, 2), 1.0] for k in range(50)]
+    file = folder / "kills.yaml"
+    file.write_text(SCENARIO.replace("INPUTS", str(inputs)))
+    return load(file, [f"spice.engine={engine}"])
 
 
-def campaign(backend: NgspiceBackend) -> tuple[FloatArray, float]:
-    """Return the final state and the energy of the run."""
-    state = DEVICE.state_for(np.random.default_rng(0).uniform(2e-6, 6e-6, (2, 2)))
-    energy = 0.0
-    for number in range(PHASES):
-        result = backend.run(PhaseRequest(NETWORK, (state,), None, 0, 300.0, phase(number), number))
-        state = result.states[0]
-        energy += result.energy.dissipated
-    return state, energy
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return what may not change: the summary and all tables."""
+    files = [folder / "summary.json", *sorted((folder / "tables").iterdir())]
+    return {path.name: path.read_bytes() for path in files}
 
 
 class Killer(threading.Thread):
     """Kills whatever holds ngspice once, at a given instant, as soon as there is something to kill."""
 
-    def __init__(self, backend: NgspiceBackend, after_s: float) -> None:
+    def __init__(self, backends: list[CrossbarBackend], after_s: float) -> None:
         super().__init__(daemon=True)
-        self._backend, self._after_s = backend, after_s
+        self._backends, self._after_s = backends, after_s
         self._over = threading.Event()
         self.kills = 0
 
     def run(self) -> None:
         self._over.wait(self._after_s)
         while not self.kills and not self._over.is_set():
-            for pid in self._backend.worker_pids():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                    self.kills += 1
+            for backend in self._backends:
+                for pid in backend.worker_pids() if isinstance(backend, NgspiceBackend) else ():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                        self.kills += 1
             time.sleep(0.0005)
 
     def stop(self) -> None:
@@ -70,40 +88,157 @@ class Killer(threading.Thread):
         self.join()
 
 
-def trials(engine: str, count: int) -> None:
-    """Run the campaign ``count`` times with one kill each and the usual single repetition."""
-    backend = NgspiceBackend(engine)
-    rng = np.random.default_rng(0)
+def watched_run(loaded: Scenario, out: Path, after_s: float) -> tuple[dict[str, bytes], int]:
+    """Run with one kill after so many seconds; return the contents and the number of kills."""
+    backends: list[CrossbarBackend] = []
+
+    def wrap(tile: str, inner: CrossbarBackend) -> CrossbarBackend:
+        backends.append(inner)
+        return inner
+
+    killer = Killer(backends, after_s)
+    killer.start()
     try:
-        expected = campaign(backend)
-        start = time.perf_counter()
-        campaign(backend)
-        spent = time.perf_counter() - start
-        killed = 0
-        for _ in range(count):
-            killer = Killer(backend, float(rng.uniform(0.0, 0.9 * spent)))
-            killer.start()
-            state, energy = campaign(backend)
-            killer.stop()
-            killed += killer.kills
-            assert np.array_equal(state, expected[0])
-            assert energy == expected[1]
-        assert killed >= 0.8 * count
+        result = run(loaded, wrap=wrap)
     finally:
-        backend.close()
+        killer.stop()
+    assert result.failure is None
+    result.save(out)
+    return contents(out), killer.kills
 
 
-@pytest.mark.parametrize("engine", ["subprocess", "pyspice"])
-def test_killed_at_random_instants_five_times(engine: str) -> None:
-    if engine == "pyspice" and probe().engine != "pyspice":
-        pytest.skip("PySpice is not on this machine")
-    trials(engine, 5)
+def worker_trials(engine: str, count: int, folder: Path) -> None:
+    """Run ``count`` times with one kill each and the usual single repetition of a phase."""
+    loaded = scenario(folder, engine)
+    undisturbed = run(loaded)
+    undisturbed.save(folder / "undisturbed")
+    assert undisturbed.summary["time"]["phases"] >= 100
+    phases = undisturbed.frame()
+    assert (phases["backend"] == "ngspice").sum() >= 95
+    start = time.perf_counter()
+    run(loaded)
+    spent = time.perf_counter() - start
+    rng = np.random.default_rng(0)
+    killed = 0
+    for _ in range(count):
+        found, kills = watched_run(loaded, folder / "killed", float(rng.uniform(0.0, 0.9 * spent)))
+        killed += kills
+        assert found == contents(folder / "undisturbed")
+    assert killed >= 0.8 * count
+
+
+@pytest.mark.parametrize(("engine", "count"), [("subprocess", 2), ("pyspice", 3)])
+def test_worker_killed_at_random_instants(engine: str, count: int, tmp_path: Path) -> None:
+    worker_trials(engine, count, tmp_path)
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("engine", ["subprocess", "pyspice"])
-def test_killed_at_random_instants_fifty_times(engine: str) -> None:
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_worker_killed_at_random_instants_fifty_times(engine: str, tmp_path: Path) -> None:
+    worker_trials(engine, 50, tmp_path)
+
+
+def command(folder: Path, out: Path, *options: str) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "cosim",
+        "run",
+        str(folder / "kills.yaml"),
+        "--quiet",
+        "--out",
+        str(out),
+        *options,
+    ]
+
+
+def finish(words: list[str], environment: dict[str, str]) -> None:
+    subprocess.run(words, env=environment, check=True, capture_output=True, timeout=120)
+
+
+def orphans(temporary: Path) -> Iterator[int]:
+    """Yield the processes whose home is one of the folders that this run made for ngspice."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if f"HOME={temporary}/{FOLDER}".encode() in (entry / "environ").read_bytes():
+                    yield int(entry.name)
+
+
+def no_orphan_lives(temporary: Path) -> bool:
+    """Tell whether all of them are gone within two seconds."""
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        if not list(orphans(temporary)):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def run_trials(engine: str, count: int, folder: Path) -> None:
+    """Kill a whole run ``count`` times, each time at a random instant, and resume it."""
+    scenario(folder, engine)
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    chosen = ("--set", f"spice.engine={engine}")
+    start = time.perf_counter()
+    finish(command(folder, folder / "undisturbed", *chosen), environment)
+    spent = time.perf_counter() - start
+    expected = contents(folder / "undisturbed")
+    rng = np.random.default_rng(1)
+    journaled = 0
+    for number in range(count):
+        out = folder / f"killed-{number}"
+        process = subprocess.Popen(
+            command(folder, out, *chosen), env=environment, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(float(rng.uniform(0.3, 0.95) * spent))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert no_orphan_lives(temporary)
+        journaled += len(list((out / "journal").glob("*.phase"))) if out.exists() else 0
+        finish(command(folder, out, *chosen, "--resume"), environment)
+        assert contents(out) == expected
+        assert not list((out / "journal").glob("*.tmp"))
+    assert journaled > 0
+
+
+@pytest.mark.parametrize(("engine", "count"), [("pyspice", 2)])
+def test_run_killed_at_random_instants_and_resumed(engine: str, count: int, tmp_path: Path) -> None:
+    run_trials(engine, count, tmp_path)
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_run_killed_at_random_instants_and_resumed_twenty_times(engine: str, tmp_path: Path) -> None:
+    run_trials(engine, 20, tmp_path)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_endless_phase_does_not_outlive_the_run(engine: str, tmp_path: Path) -> None:
+    """The parent is killed in the middle of a simulation that takes for ever."""
     if engine == "pyspice" and probe().engine != "pyspice":
         pytest.skip("PySpice is not on this machine")
-    trials(engine, 50)
+    script = (
+        "from cosim.spice.cards import Deck, Transient\n"
+        "from cosim.spice.engines import engine\n"
+        "deck = Deck('endless', ('v1 a 0 1', 'r1 a 0 1k'), (), ('v(a)',), Transient(1.0, 1e-12))\n"
+        f"engine({engine!r}).run(deck, 300)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "TMPDIR": str(tmp_path)})
+    try:
+        end = time.monotonic() + 20
+        while not list(orphans(tmp_path)) and time.monotonic() < end:
+            time.sleep(0.02)
+        time.sleep(0.7)
+        assert list(orphans(tmp_path))
+    finally:
+        process.kill()
+        process.wait()
+    assert no_orphan_lives(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import simpy
 from hypothesis import given
@@ -74,7 +76,7 @@ def test_no_unit_does_two_jobs_at_once(units: int, arrivals: Arrivals) -> None:
     assert len(rows) == sum(count for _, count, _ in arrivals)
     for unit in range(units):
         spans = sorted((row[5], row[6]) for row in rows if row[1] == unit)
-        assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+        assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
     assert trace.capacities == {"adc": units}
 
 

@@ -300,3 +300,20 @@ def test_progress(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert seen == [(0, 2), (1, 2), (2, 2)]
     _Bar("operations", quiet=False)(1, 2)
     assert capsys.readouterr().err == ""
+
+
+def test_a_read_after_another_write_takes_the_new_matrix(tmp_path: Path) -> None:
+    """Tiles that were written again one by one no longer hold the matrix of their pair."""
+    text = GOOD.replace(
+        "  t: {backend: behavioral}", "  t: {backend: behavioral}\n  u: {backend: behavioral}"
+    )
+    both = "  - read: {tiles: [t, u], inputs: [[1, 0.5]]}\n"
+    pair = "program:\n  - write: {tiles: [t, u], matrix: [[1, -1], [0, 1]]}\n" + both
+    single = "  - write: {tiles: [t], matrix: [[1, 0], [0, 1]], encoding: single}\n" + both + READ
+    operations = cosim.run(cosim.load(write(tmp_path, text.split("program:")[0] + pair + single))).summary[
+        "operations"
+    ]
+    assert operations[1]["unit"] == "1"
+    assert operations[1]["ideal"] == pytest.approx([1.0, -0.5])
+    assert operations[3]["unit"] == "A"
+    assert operations[4]["ideal"] == pytest.approx([1.0, 0.5, 0.25, 1.0])

@@ -1,0 +1,529 @@
+"""Tile-merge tree: the currents at the line ends as one dense matrix, exact changes of cells, descent.
+
+Structured nested dissection on dense blocks: cells are merged to tiles of 1x2, 2x2, 2x4 ... (all of a
+level at once), then tile by tile, until one tile is left whose ports are the line ends (the algebra is in
+`cosim.crossbar.tiles`). Ports that lie open at the right or the top edge are dropped on the way. At the
+root the ends are tied: ``v = V - r i`` at the left and the bottom, ``v = V`` behind the last segment at
+the right and the top, ``i = 0`` at open ends. What comes out is ``i = F v``, `LineTree.response`.
+
+A changed cell is exact too, see `cosim.crossbar.tree_update`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from cosim.crossbar.lines import DEFAULT_TOLERANCE, KernelName, LineSolution, LineSystem, solve_lines
+from cosim.crossbar.tiles import LAST_SHARED, Half, Layout, Merge, Sizes, layout, leaves, merge, merge_last
+from cosim.errors import CrossbarError
+
+if TYPE_CHECKING:
+    from cosim.crossbar.line_values import FloatArray
+
+IntArray = NDArray[np.intp]
+
+_BASES = (32, 16, 8, 4, 2)
+_BLOCK = 8192
+"""Cells that are merged together."""
+
+_PADDING = 1.1
+"""Lines are padded by at most a tenth."""
+
+
+@cache
+def _controller() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def one_thread() -> Any:
+    """One BLAS thread inside the block; the libraries are looked up once."""
+    return _controller().limit(limits=1, user_api="blas")
+
+
+@dataclass(slots=True, eq=False)
+class Level:
+    """All merges of one level of equal tiles: pairs of ``(tile rows, tile columns)``, batch in front."""
+
+    plan: Layout
+    horizontal: bool
+    merge: Merge
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """Base tiles from ``(row, column)`` on that were built together, with all their merges."""
+
+    row: int
+    column: int
+    levels: list[Level]
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A merge of the upper part of the tree; children by number, base tiles first."""
+
+    plan: Layout
+    a: int
+    b: int
+    merge: Merge
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ends:
+    """The ports of the root: which line end each one is, and what ties it.
+
+    ``side`` 0..3 is left, right, top, bottom; ``tied`` are positions of ports in the order of
+    `LineTree.response`, ``loose`` the positions of open nodes; ``drop`` removes padding.
+    """
+
+    side: IntArray
+    line: IntArray
+    keep: IntArray
+    resistance: FloatArray
+    """Between net and node, 0 at right and top (part of the last segment) [ohm], ``(ports,)``."""
+    tied: IntArray
+    loose: IntArray
+    node: NDArray[np.bool_]
+    """Ports whose input is a voltage: left and bottom."""
+
+
+class LineTree:
+    """An array reduced to its tied line ends.
+
+    Parameters
+    ----------
+    system
+        Wires and ends; see `LineTree.refusal`.
+    conductance
+        Cells [S], ``(rows, columns)``, finite and not negative.
+    keep
+        Keep the merges, for `solve` and `change`; else only `response` is left.
+
+    Raises
+    ------
+    CrossbarError
+        The tree does not take these wires.
+    """
+
+    def __init__(self, system: LineSystem, conductance: FloatArray, *, keep: bool = True) -> None:
+        reason = self.refusal(system)
+        if reason is not None:
+            raise CrossbarError(reason)
+        self.system = system
+        self.kept = keep
+        self.conductance = np.array(conductance, dtype=np.float64)
+        self.blocks: list[Block] = []
+        self.nodes: list[Node] = []
+        self.parent: dict[int, tuple[int, bool]] = {}
+        m, n = system.rows, system.columns
+        self.base = (_base(m), _base(n))
+        self.shape = tuple(-(-size // base) * base for size, base in zip((m, n), self.base, strict=True))
+        self.pad_rows = self.shape[0] - m
+        with one_thread():
+            tiles, sizes = self._lower()
+            root, sizes = self._upper(tiles, sizes)
+            del tiles
+            self.ends = _ends(system, sizes, self.pad_rows)
+            self._ports = sum(sizes)
+            kept = self.ends.keep
+            self.islands = _islands(system, self.conductance)
+            self._root(root if kept.size == root.shape[0] else root[np.ix_(kept, kept)])
+
+    @staticmethod
+    def refusal(system: LineSystem) -> str | None:
+        """Return why the tree cannot take these wires (the line solver can), or None."""
+        if system.prepared.shorted:
+            return "a line of 0 ohm between two nets has no conductance matrix: use the line solver"
+        segments = (np.asarray(system.r_word), np.asarray(system.r_bit))
+        many = (system.columns > 1, system.rows > 1)
+        if any(more and not np.isfinite(r).all() for r, more in zip(segments, many, strict=True)):
+            return "a broken wire (an infinite segment) has no place in the tile-merge tree: use the line solver"
+        return None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory kept [bytes]."""
+        merges = [level.merge for block in self.blocks for level in block.levels]
+        merges += [node.merge for node in self.nodes]
+        own = self.response.nbytes + self.transfer.nbytes + self.conductance.nbytes
+        return own + sum(part.nbytes for part in merges)
+
+    # -- building ------------------------------------------------------------------------------------
+
+    def _lower(self) -> tuple[FloatArray, Sizes]:
+        """Merge cells to base tiles; return them ``(tile rows, tile columns, ports, ports)``.
+
+        Done block by block of base tiles, so that what is at work stays in the cache.
+        """
+        (height, width), cells = self.base, self._leaves()
+        rows, columns = _grid(self.shape, self.base)
+        tiles = np.empty((rows, columns, 2 * (height + width), 2 * (height + width)))
+        wide = max(1, min(columns, _BLOCK // (height * width)))
+        tall = max(1, _BLOCK // (height * width * wide))
+        for i in range(0, rows, tall):
+            for j in range(0, columns, wide):
+                block = cells[:, :, i * height : (i + tall) * height, j * width : (j + wide) * width]
+                levels: list[Level] = []
+                tiles[i : i + tall, j : j + wide] = self._block(block, levels)
+                if self.kept:
+                    self.blocks.append(Block(i, j, levels))
+        self.block_tiles = (tall, wide)
+        return tiles, (height, height, width, width)
+
+    def _block(self, h: FloatArray, levels: list[Level]) -> FloatArray:
+        """Merge cells ``(4, 4, rows, columns)`` to base tiles; append the merges."""
+        (height, width), last = self.base, True
+        sizes: Sizes = (1, 1, 1, 1)
+        while (sizes[0], sizes[2]) != (height, width):
+            horizontal = sizes[2] < width and (sizes[2] <= sizes[0] or sizes[0] == height)
+            shared = sizes[0] if horizontal else sizes[2]
+            if last and shared > LAST_SHARED:
+                h, last = _front(h), False
+            plan = layout(horizontal, sizes, sizes)
+            first, second = _pairs(h, horizontal, last)
+            a, b = (first, second) if plan.a_first else (second, first)
+            h, kept = merge_last(a, b, plan) if last else merge(a, b, plan)
+            if self.kept:
+                levels.append(Level(plan, horizontal, _front_merge(kept) if last else kept))
+            sizes = plan.sizes
+        return _front(h) if last else h
+
+    def _leaves(self) -> FloatArray:
+        system, (rows, columns), pad = self.system, self.shape, self.pad_rows
+        n = system.columns
+        right, above = np.zeros(self.shape), np.zeros(self.shape)
+        right[pad:, : n - 1], above[pad + 1 :, :n] = system.r_word, system.r_bit
+        ends = np.broadcast_to(np.asarray(system.r_right, dtype=np.float64), (system.rows,))
+        right[pad:, -1] = np.where(np.isfinite(ends), ends, 0.0)
+        ends = np.broadcast_to(np.asarray(system.r_top, dtype=np.float64), (n,))
+        above[0, :n] = np.where(np.isfinite(ends), ends, 0.0)
+        g, shunts = np.zeros(self.shape), []
+        g[pad:, :n] = self.conductance
+        for shunt in (system.shunt_word, system.shunt_bit):
+            padded = np.zeros(self.shape) if shunt is not None else 0.0
+            if shunt is not None and isinstance(padded, np.ndarray):
+                padded[pad:, :n] = shunt
+            shunts.append(padded)
+        return leaves(g, right, above, shunts[0], shunts[1])
+
+    def _upper(self, tiles: FloatArray, sizes: Sizes) -> tuple[FloatArray, Sizes]:
+        """Merge base tiles one by one; ports at an edge that is open all along are dropped first."""
+        rows, columns = tiles.shape[:2]
+        drop_right, drop_top = self.open_edges
+        grid = [
+            [
+                (i * columns + j, *_without(tiles[i, j], sizes, drop_right and j == columns - 1, drop_top and i == 0))
+                for j in range(columns)
+            ]
+            for i in range(rows)
+        ]  # fmt: skip
+        count = rows * columns
+        while len(grid) > 1 or len(grid[0]) > 1:
+            corner = grid[-1][0][2]
+            horizontal = len(grid[0]) > 1 and (corner[3] <= corner[0] or len(grid) == 1)
+            if not horizontal:
+                grid = [list(column) for column in zip(*grid, strict=True)]
+            merged = []
+            for line in grid:
+                pairs = [self._join(line[k], line[k + 1], horizontal, count) for k in range(0, len(line) - 1, 2)]
+                merged.append(pairs + line[len(pairs) * 2 :])
+            grid = merged if horizontal else [list(row) for row in zip(*merged, strict=True)]
+        return grid[0][0][1], grid[0][0][2]
+
+    def _join(self, first: Any, second: Any, horizontal: bool, count: int) -> tuple[int, FloatArray, Sizes]:
+        plan = layout(horizontal, first[2], second[2])
+        a, b = (first, second) if plan.a_first else (second, first)
+        h, kept = merge(a[1], b[1], plan)
+        name = count + len(self.nodes)
+        if not self.kept:
+            kept = Merge(*[np.empty(0)] * 5)
+        self.nodes.append(Node(plan, a[0], b[0], kept))
+        self.parent[a[0]], self.parent[b[0]] = (name, True), (name, False)
+        return name, h, plan.sizes
+
+    def _root(self, h: FloatArray) -> None:
+        """Tie the ends: `response` and `transfer`."""
+        ends = self.ends
+        scale = np.where(ends.node, np.sqrt(ends.resistance), 1.0)
+        scale[ends.loose] = 1.0
+        inner = scale[:, None] * h * scale
+        tied_nodes = np.flatnonzero(ends.node & np.isin(np.arange(ends.side.size), ends.tied))
+        inner[tied_nodes, tied_nodes] -= 1.0
+        for side, island in ((0, self.islands[0]), (3, self.islands[1])):
+            alone = np.flatnonzero(ends.side == side)[island[ends.line[ends.side == side]]]
+            inner[alone, alone] -= 1.0
+        inverse = scale[:, None] * np.linalg.inv(inner) * scale
+        transfer = inverse.copy()
+        transfer[tied_nodes] = -h[tied_nodes] @ inverse
+        transfer[tied_nodes, tied_nodes] += 1.0
+        t_nodes = np.flatnonzero(ends.node[ends.tied])
+        currents = transfer[:, ends.tied][ends.tied].T.copy()
+        currents[t_nodes] = -h[tied_nodes] @ transfer[ends.tied].T
+        self.places = tuple(_place(ends, side) for side in range(4))
+        """Of every side: its slice of the tied nets, and their lines (None where all are tied)."""
+        self.response: FloatArray = currents
+        """From tied nets to currents into the array [S], ``(tied, tied)``."""
+        self.transfer: FloatArray = transfer
+        """From a pair of currents at the ports: voltages for tied ends (transposed: port inputs), ``(ports, ports)``."""
+
+    def kept_ports(self, row: int, column: int) -> IntArray:
+        """Ports of the base tile of a cell (padding counted) that are not dropped at an open edge."""
+        height, width = self.base
+        no_right, no_top = self.open_edges
+        last = column // width == self.shape[1] // width - 1
+        return _kept((height, height, width, width), no_right and last, no_top and row < height)
+
+    @property
+    def open_edges(self) -> tuple[bool, bool]:
+        """Whether all right and all top ends are open."""
+        right, top = (np.asarray(r, dtype=np.float64) for r in (self.system.r_right, self.system.r_top))
+        return not np.isfinite(right).any(), not np.isfinite(top).any()
+
+    # -- using ---------------------------------------------------------------------------------------
+
+    def gather(self, drive: tuple[FloatArray, ...]) -> FloatArray:
+        """Return the voltages of the tied nets ``(batch, tied)`` from v_left ... v_bottom ``(batch, lines)``."""
+        side, line = self.ends.side[self.ends.tied], self.ends.line[self.ends.tied]
+        return np.concatenate([drive[k][:, line[side == k]] for k in range(4)], axis=1)
+
+    def scatter(self, currents: FloatArray) -> tuple[FloatArray, ...]:
+        """Return currents ``(batch, tied)`` as i_left ... i_bottom ``(batch, lines)``, 0 at open ends."""
+        system, out = self.system, []
+        side, line = self.ends.side[self.ends.tied], self.ends.line[self.ends.tied]
+        for k, lines in enumerate((system.rows, system.rows, system.columns, system.columns)):
+            part = np.zeros((currents.shape[0], lines))
+            part[:, line[side == k]] = currents[:, side == k]
+            out.append(part)
+        return tuple(out)
+
+    def voltages(self, volts: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return word and bit nodes ``(batch, rows, columns)`` for tied nets ``(batch, tied)``, by descent."""
+        if not self.kept:
+            raise CrossbarError("the tree was built without its merges: build it with keep=True")
+        ends = self.ends
+        with one_thread():
+            x = np.zeros((self._ports, volts.shape[0]))
+            x[ends.keep] = self.transfer[ends.tied].T @ volts.T
+            tiles = self._down_upper(x)
+            cells = self._down_lower(tiles)
+        m, n, pad = self.system.rows, self.system.columns, self.pad_rows
+        word, bit = (np.ascontiguousarray(np.moveaxis(cells[pad : pad + m, :n, k], -1, 0)) for k in (0, 3))
+        return word, bit
+
+    def solve(
+        self,
+        drive: tuple[FloatArray, ...],
+        batch: tuple[int, ...],
+        tolerance: float = DEFAULT_TOLERANCE,
+        kernel: KernelName = "auto",
+    ) -> LineSolution:
+        """Return everything for drives ``(count, lines)``; the line solver measures the bound (and polishes)."""
+        m, n = self.system.rows, self.system.columns
+        word, bit = (part.reshape(*batch, m, n) for part in self.voltages(self.gather(drive)))
+        cell = self.conductance * (word - bit)
+        shaped = tuple(v.reshape(*batch, v.shape[-1]) for v in drive)
+        nothing = tuple(np.empty(0) for _ in range(4))
+        start = LineSolution(
+            self.system, self.conductance, word, bit, cell, *nothing, *shaped, np.empty(0), "tree"
+        )
+        return solve_lines(
+            self.system, self.conductance, *shaped, start=start, tolerance=tolerance, kernel=kernel
+        )
+
+    def _down_upper(self, x: FloatArray) -> dict[int, FloatArray]:
+        """Port inputs ``(ports, batch)`` of all base tiles from those of the root."""
+        count = (self.shape[0] // self.base[0]) * (self.shape[1] // self.base[1])
+        inputs = {count + len(self.nodes) - 1: x}
+        for k in range(len(self.nodes) - 1, -1, -1):
+            node = self.nodes[k]
+            inputs[node.a], inputs[node.b] = _descend(node.plan, node.merge, inputs.pop(count + k))
+        return inputs
+
+    def _down_lower(self, tiles: dict[int, FloatArray]) -> FloatArray:
+        """Inputs of every cell ``(rows, columns, 4, batch)`` from those of the base tiles."""
+        (height, width), rows, columns = self.base, *_grid(self.shape, self.base)
+        batch = next(iter(tiles.values())).shape[-1]
+        drop_right, drop_top = self.open_edges
+        x = np.zeros((rows, columns, 2 * (height + width), batch))
+        for i in range(rows):
+            for j in range(columns):
+                kept = _kept((height, height, width, width), drop_right and j == columns - 1, drop_top and i == 0)
+                x[i, j, kept] = tiles[i * columns + j]
+        tall, wide = self.block_tiles
+        cells = np.empty((*self.shape, 4, batch))
+        for block in self.blocks:
+            i, j = block.row, block.column
+            cells[i * height : (i + tall) * height, j * width : (j + wide) * width] = _down_block(
+                block, x[i : i + tall, j : j + wide]
+            )
+        return cells
+
+
+def _down_block(block: Block, x: FloatArray) -> FloatArray:
+    """Inputs of the cells of a block from those of its base tiles ``(tile rows, tile columns, ports, batch)``."""
+    for level in reversed(block.levels):
+        a, b = _descend_batch(level.plan, level.merge, x)
+        first, second = (a, b) if level.plan.a_first else (b, a)
+        rows, columns = x.shape[0], x.shape[1]
+        if level.horizontal:
+            x = np.stack([first, second], axis=2).reshape(rows, 2 * columns, *first.shape[2:])
+        else:
+            x = np.stack([first, second], axis=1).reshape(2 * rows, columns, *first.shape[2:])
+    return x
+
+
+def _base(lines: int) -> int:
+    """Size of base tiles along an axis: a power of two that pads little and leaves some tiles to merge."""
+    for base in _BASES:
+        padded = -(-lines // base) * base
+        if 4 * base <= lines and padded <= _PADDING * lines:
+            return base
+    return 1 if lines < 4 else 2 if lines < 8 else 4
+
+
+def _grid(shape: tuple[int, ...], base: tuple[int, int]) -> tuple[int, int]:
+    return shape[0] // base[0], shape[1] // base[1]
+
+
+def _pairs(h: FloatArray, horizontal: bool, last: bool) -> tuple[FloatArray, FloatArray]:
+    """First and second of all neighbouring pairs (views)."""
+    if last:
+        return (h[..., 0::2], h[..., 1::2]) if horizontal else (h[:, :, 0::2], h[:, :, 1::2])
+    return (h[:, 0::2], h[:, 1::2]) if horizontal else (h[0::2], h[1::2])
+
+
+def _front(h: FloatArray) -> FloatArray:
+    """Batch axes from the end to the front."""
+    return np.ascontiguousarray(np.moveaxis(h, (2, 3), (0, 1)))
+
+
+def _front_merge(kept: Merge) -> Merge:
+    return Merge(_front(kept.e_a), _front(kept.e_b), _front(kept.k), _front(kept.p), _front(kept.q))
+
+
+@cache
+def _kept(sizes: Sizes, no_right: bool, no_top: bool) -> IntArray:
+    left, right, top, bottom = sizes
+    keep = np.ones(left + right + top + bottom, dtype=bool)
+    if no_right:
+        keep[left : left + right] = False
+    if no_top:
+        keep[left + right : left + right + top] = False
+    return np.flatnonzero(keep)
+
+
+def _without(h: FloatArray, sizes: Sizes, no_right: bool, no_top: bool) -> tuple[FloatArray, Sizes]:
+    """A tile without its open ports."""
+    if not (no_right or no_top):
+        return h, sizes
+    keep = _kept(sizes, no_right, no_top)
+    left, right, top, bottom = sizes
+    return h[np.ix_(keep, keep)], (left, 0 if no_right else right, 0 if no_top else top, bottom)
+
+
+def _ends(system: LineSystem, sizes: Sizes, pad_rows: int) -> Ends:
+    """Describe the ports of the root."""
+    given = (system.r_left, system.r_right, system.r_top, system.r_bottom)
+    counts = (system.rows, system.rows, system.columns, system.columns)
+    sides, lines, keeps, resistances = [], [], [], []
+    start = 0
+    for side, (r, count, size) in enumerate(zip(given, counts, sizes, strict=True)):
+        whole = np.broadcast_to(np.asarray(r, dtype=np.float64), (count,))
+        live = np.arange(count) if side in (0, 3) else np.flatnonzero(np.isfinite(whole))
+        live = live if size else live[:0]
+        keeps.append(start + live + (pad_rows if side in (0, 1) else 0))
+        sides.append(np.full(live.size, side))
+        lines.append(live)
+        resistances.append(whole[live])
+        start += size
+    side_of, resistance = np.concatenate(sides), np.concatenate(resistances)
+    node = (side_of == 0) | (side_of == 3)
+    finite = np.isfinite(resistance)
+    return Ends(
+        side_of, np.concatenate(lines), np.concatenate(keeps), np.where(node & finite, resistance, 0.0),
+        np.flatnonzero(finite), np.flatnonzero(~finite), node,
+    )  # fmt: skip
+
+
+def _place(ends: Ends, side: int) -> tuple[slice, IntArray | None]:
+    mine = ends.side[ends.tied] == side
+    start = int(np.argmax(mine)) if mine.any() else 0
+    lines = ends.line[ends.tied[mine]]
+    whole = lines.size and lines.size == int((ends.side == side).sum()) and lines[-1] == lines.size - 1
+    every = whole and side in (0, 3)
+    return slice(start, start + int(mine.sum())), None if every else lines
+
+
+def _islands(system: LineSystem, g: FloatArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Word and bit lines without any conducting way to a net."""
+    m, n = g.shape
+    ends = [np.broadcast_to(np.asarray(r), (k,)) for r, k in (
+        (system.r_left, m), (system.r_right, m), (system.r_top, n), (system.r_bottom, n))]  # fmt: skip
+    tied = np.concatenate([np.isfinite(ends[0]) | np.isfinite(ends[1]), np.isfinite(ends[2]) | np.isfinite(ends[3])])
+    for shunt, lines in ((system.shunt_word, slice(0, m)), (system.shunt_bit, slice(m, m + n))):
+        if shunt is not None:
+            tied[lines] |= shunt.any(axis=1 if lines.start == 0 else 0)
+    if tied.all():
+        return ~tied[:m], ~tied[m:]
+    rows, columns = np.nonzero(g)
+    _, label = connected_components(
+        coo_array((np.ones(rows.size), (rows, columns + m)), shape=(m + n, m + n)), False
+    )
+    alone = ~np.isin(label, label[tied])
+    return alone[:m], alone[m:]
+
+
+def _descend(plan: Layout, kept: Merge, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Port inputs ``(ports, batch)`` of tiles ``a`` and ``b`` from those of the merged tile."""
+    x_a = np.concatenate([x[place] for place in plan.a.place])
+    x_b = np.concatenate([x[place] for place in plan.b.place])
+    from_a, from_b = kept.e_a.T @ x_a, kept.e_b.T @ x_b
+    current = kept.k @ from_b - kept.q @ from_a
+    voltage = kept.p @ from_b + kept.k.T @ from_a
+    return _unpack(plan.a, x_a, current), _unpack(plan.b, x_b, voltage)
+
+
+def _unpack(half: Half, packed: FloatArray, shared: FloatArray) -> FloatArray:
+    out = np.empty((packed.shape[0] + shared.shape[0], packed.shape[1]))
+    out[half.shared] = shared
+    for part, rest in zip(half.packed, half.rest, strict=True):
+        out[rest] = packed[part]
+    return out
+
+
+def _descend_batch(plan: Layout, kept: Merge, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The same for all merges of a level, ``(..., ports, batch)``."""
+    x_a = np.concatenate([x[..., place, :] for place in plan.a.place], axis=-2)
+    x_b = np.concatenate([x[..., place, :] for place in plan.b.place], axis=-2)
+    from_a, from_b = _times_t(kept.e_a, x_a), _times_t(kept.e_b, x_b)
+    current = _times(kept.k, from_b) - _times(kept.q, from_a)
+    voltage = _times(kept.p, from_b) + _times_t(kept.k, from_a)
+    out = []
+    for half, packed, shared in ((plan.a, x_a, current), (plan.b, x_b, voltage)):
+        whole = np.empty((*packed.shape[:-2], packed.shape[-2] + shared.shape[-2], packed.shape[-1]))
+        whole[..., half.shared, :] = shared
+        for part, rest in zip(half.packed, half.rest, strict=True):
+            whole[..., rest, :] = packed[..., part, :]
+        out.append(whole)
+    return out[0], out[1]
+
+
+def _times(matrix: FloatArray, x: FloatArray) -> FloatArray:
+    if matrix.shape[-1] <= 4 * LAST_SHARED:
+        return np.einsum("xyij,xyjk->xyik", matrix, x)
+    return matrix @ x
+
+
+def _times_t(matrix: FloatArray, x: FloatArray) -> FloatArray:
+    if matrix.shape[-1] <= 4 * LAST_SHARED:
+        return np.einsum("xyji,xyjk->xyik", matrix, x)
+    return matrix.swapaxes(-1, -2) @ x
