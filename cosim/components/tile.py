@@ -168,24 +168,9 @@ class Tile:
     def _request(self, phase: Phase, start: int) -> PhaseRequest:
         self._count += 1
         seed = (self._seed + self._count) % (1 << 128)
-        aged = self._aged(start, seed)
-        return PhaseRequest(self.network, (aged,), self.node_voltages, start, self.temperature, phase, seed)
-
-    def _aged(self, start: int, seed: int) -> FloatArray:
-        """Return the state after the gap at 0 V since the last phase."""
-        device = self.array.device
         gap = seconds(start - self._last_fs)
-        if gap <= 0 or not device.moves:
-            return self.state
-        at_rest = np.zeros((1, 1))
-        aged = device.advance(self.state, at_rest, gap, self.temperature)
-        if device.stochastic:
-            rng = np.random.Generator(np.random.PCG64([seed & ((1 << 64) - 1), seed >> 64, 1]))
-            exposure = np.broadcast_to(
-                gap * device.exposure_rate(at_rest, self.temperature), self.array.shape
-            )
-            aged = device.fluctuate(self.state, aged, exposure, shell_uniforms(rng, self.array.shape))
-        return aged
+        aged = aged_state(self.array, self.state, gap, self.temperature, seed)
+        return PhaseRequest(self.network, (aged,), self.node_voltages, start, self.temperature, phase, seed)
 
     def _result(self, answer: object, operation: int, phase: Phase) -> PhaseResult:
         label = f"{len(self.trace.phases)} ({phase.kind} on tile {self.name}, operation {operation})"
@@ -252,6 +237,22 @@ class Tile:
         formulas[f"{self.name}/bit-line charging"] = p.driver.line_formula(self.capacitance.bit)
         formulas[f"{self.name}/gate-line charging"] = p.driver.line_formula(self.capacitance.gate)
         formulas[f"{self.name}/digital"] = p.sequencer.combine_formula()
+
+
+def aged_state(
+    array: CrossbarArray, state: FloatArray, gap_s: float, temperature: float, noise_seed: int
+) -> FloatArray:
+    """Return the state after a gap [s] at 0 V; ``noise_seed`` is that of the phase that follows."""
+    device = array.device
+    if gap_s <= 0 or not device.moves:
+        return state
+    at_rest = np.zeros((1, 1))
+    aged = device.advance(state, at_rest, gap_s, temperature)
+    if device.stochastic:
+        rng = np.random.Generator(np.random.PCG64([noise_seed & ((1 << 64) - 1), noise_seed >> 64, 1]))
+        exposure = np.broadcast_to(gap_s * device.exposure_rate(at_rest, temperature), array.shape)
+        aged = device.fluctuate(state, aged, exposure, shell_uniforms(rng, array.shape))
+    return aged
 
 
 def _deviations(result: PhaseResult) -> tuple[float, float, float]:

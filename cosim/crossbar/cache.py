@@ -109,7 +109,11 @@ class MatrixCache:
 
     def _known(self, row: int, column: int) -> float:
         value = self.dirty.get((row, column))
-        return float(self.tree.conductance[row, column]) if value is None and self.tree is not None else value or 0.0
+        return (
+            float(self.tree.conductance[row, column])
+            if value is None and self.tree is not None
+            else value or 0.0
+        )
 
     def drop(self) -> None:
         """Forget the matrix (many cells changed)."""
@@ -194,11 +198,19 @@ class MatrixCache:
         assert self.tree is not None
         rng = np.random.default_rng(len(self.tree.response))
         system = self.system
-        drive = [rng.uniform(-1, 1, (1, k)) for k in (system.rows, system.rows, system.columns, system.columns)]
+        drive = [
+            rng.uniform(-1, 1, (1, k)) for k in (system.rows, system.rows, system.columns, system.columns)
+        ]
         lines = solve_lines(
-            system, self.tree.conductance, *(v[0] for v in drive), tolerance=self.tolerance, kernel=self.kernel
+            system,
+            self.tree.conductance,
+            *(v[0] for v in drive),
+            tolerance=self.tolerance,
+            kernel=self.kernel,
         )
-        found = self.tree.scatter(self.tree.gather((drive[0], drive[1], drive[2], drive[3])) @ self.tree.response.T)
+        found = self.tree.scatter(
+            self.tree.gather((drive[0], drive[1], drive[2], drive[3])) @ self.tree.response.T
+        )
         wanted = (lines.i_left, lines.i_right, lines.i_top, lines.i_bottom)
         largest = max(float(np.abs(part).max()) for part in wanted)
         error = max(float(np.abs(one[0] - two).max()) for one, two in zip(found, wanted, strict=True))
@@ -206,7 +218,9 @@ class MatrixCache:
 
     # -- reads ---------------------------------------------------------------------------------------
 
-    def read(self, drive: dict[int, FloatArray], sides: tuple[int, ...]) -> tuple[list[FloatArray], float] | None:
+    def read(
+        self, drive: dict[int, FloatArray], sides: tuple[int, ...]
+    ) -> tuple[list[FloatArray], float] | None:
         """Currents into the array at the ends of some sides.
 
         Parameters

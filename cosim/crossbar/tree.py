@@ -49,53 +49,6 @@ def one_thread() -> Any:
     return _controller().limit(limits=1, user_api="blas")
 
 
-@dataclass(slots=True, eq=False)
-class Level:
-    """All merges of one level of equal tiles: pairs of ``(tile rows, tile columns)``, batch in front."""
-
-    plan: Layout
-    horizontal: bool
-    merge: Merge
-
-
-@dataclass(slots=True, eq=False)
-class Block:
-    """Base tiles from ``(row, column)`` on that were built together, with all their merges."""
-
-    row: int
-    column: int
-    levels: list[Level]
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """A merge of the upper part of the tree; children by number, base tiles first."""
-
-    plan: Layout
-    a: int
-    b: int
-    merge: Merge
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ends:
-    """The ports of the root: which line end each one is, and what ties it.
-
-    ``side`` 0..3 is left, right, top, bottom; ``tied`` are positions of ports in the order of
-    `LineTree.response`, ``loose`` the positions of open nodes; ``drop`` removes padding.
-    """
-
-    side: IntArray
-    line: IntArray
-    keep: IntArray
-    resistance: FloatArray
-    """Between net and node, 0 at right and top (part of the last segment) [ohm], ``(ports,)``."""
-    tied: IntArray
-    loose: IntArray
-    node: NDArray[np.bool_]
-    """Ports whose input is a voltage: left and bottom."""
-
-
 class LineTree:
     """An array reduced to its tied line ends.
 
@@ -132,10 +85,10 @@ class LineTree:
             tiles, sizes = self._lower()
             root, sizes = self._upper(tiles, sizes)
             del tiles
-            self.ends = _ends(system, sizes, self.pad_rows)
+            self.ends = root_ends(system, sizes, self.pad_rows)
             self._ports = sum(sizes)
             kept = self.ends.keep
-            self.islands = _islands(system, self.conductance)
+            self.islands = find_islands(system, self.conductance)
             self._root(root if kept.size == root.shape[0] else root[np.ix_(kept, kept)])
 
     @staticmethod
@@ -146,7 +99,9 @@ class LineTree:
         segments = (np.asarray(system.r_word), np.asarray(system.r_bit))
         many = (system.columns > 1, system.rows > 1)
         if any(more and not np.isfinite(r).all() for r, more in zip(segments, many, strict=True)):
-            return "a broken wire (an infinite segment) has no place in the tile-merge tree: use the line solver"
+            return (
+                "a broken wire (an infinite segment) has no place in the tile-merge tree: use the line solver"
+            )
         return None
 
     @property
@@ -234,7 +189,9 @@ class LineTree:
                 grid = [list(column) for column in zip(*grid, strict=True)]
             merged = []
             for line in grid:
-                pairs = [self._join(line[k], line[k + 1], horizontal, count) for k in range(0, len(line) - 1, 2)]
+                pairs = [
+                    self._join(line[k], line[k + 1], horizontal, count) for k in range(0, len(line) - 1, 2)
+                ]
                 merged.append(pairs + line[len(pairs) * 2 :])
             grid = merged if horizontal else [list(row) for row in zip(*merged, strict=True)]
         return grid[0][0][1], grid[0][0][2]
@@ -268,7 +225,7 @@ class LineTree:
         t_nodes = np.flatnonzero(ends.node[ends.tied])
         currents = transfer[:, ends.tied][ends.tied].T.copy()
         currents[t_nodes] = -h[tied_nodes] @ transfer[ends.tied].T
-        self.places = tuple(_place(ends, side) for side in range(4))
+        self.places = tuple(place_of(ends, side) for side in range(4))
         """Of every side: its slice of the tied nets, and their lines (None where all are tied)."""
         self.response: FloatArray = currents
         """From tied nets to currents into the array [S], ``(tied, tied)``."""
@@ -345,7 +302,7 @@ class LineTree:
         inputs = {count + len(self.nodes) - 1: x}
         for k in range(len(self.nodes) - 1, -1, -1):
             node = self.nodes[k]
-            inputs[node.a], inputs[node.b] = _descend(node.plan, node.merge, inputs.pop(count + k))
+            inputs[node.a], inputs[node.b] = descend(node.plan, node.merge, inputs.pop(count + k))
         return inputs
 
     def _down_lower(self, tiles: dict[int, FloatArray]) -> FloatArray:
@@ -356,29 +313,18 @@ class LineTree:
         x = np.zeros((rows, columns, 2 * (height + width), batch))
         for i in range(rows):
             for j in range(columns):
-                kept = _kept((height, height, width, width), drop_right and j == columns - 1, drop_top and i == 0)
+                kept = _kept(
+                    (height, height, width, width), drop_right and j == columns - 1, drop_top and i == 0
+                )
                 x[i, j, kept] = tiles[i * columns + j]
         tall, wide = self.block_tiles
         cells = np.empty((*self.shape, 4, batch))
         for block in self.blocks:
             i, j = block.row, block.column
-            cells[i * height : (i + tall) * height, j * width : (j + wide) * width] = _down_block(
+            cells[i * height : (i + tall) * height, j * width : (j + wide) * width] = down_block(
                 block, x[i : i + tall, j : j + wide]
             )
         return cells
-
-
-def _down_block(block: Block, x: FloatArray) -> FloatArray:
-    """Inputs of the cells of a block from those of its base tiles ``(tile rows, tile columns, ports, batch)``."""
-    for level in reversed(block.levels):
-        a, b = _descend_batch(level.plan, level.merge, x)
-        first, second = (a, b) if level.plan.a_first else (b, a)
-        rows, columns = x.shape[0], x.shape[1]
-        if level.horizontal:
-            x = np.stack([first, second], axis=2).reshape(rows, 2 * columns, *first.shape[2:])
-        else:
-            x = np.stack([first, second], axis=1).reshape(2 * rows, columns, *first.shape[2:])
-    return x
 
 
 def _base(lines: int) -> int:
@@ -430,100 +376,3 @@ def _without(h: FloatArray, sizes: Sizes, no_right: bool, no_top: bool) -> tuple
     return h[np.ix_(keep, keep)], (left, 0 if no_right else right, 0 if no_top else top, bottom)
 
 
-def _ends(system: LineSystem, sizes: Sizes, pad_rows: int) -> Ends:
-    """Describe the ports of the root."""
-    given = (system.r_left, system.r_right, system.r_top, system.r_bottom)
-    counts = (system.rows, system.rows, system.columns, system.columns)
-    sides, lines, keeps, resistances = [], [], [], []
-    start = 0
-    for side, (r, count, size) in enumerate(zip(given, counts, sizes, strict=True)):
-        whole = np.broadcast_to(np.asarray(r, dtype=np.float64), (count,))
-        live = np.arange(count) if side in (0, 3) else np.flatnonzero(np.isfinite(whole))
-        live = live if size else live[:0]
-        keeps.append(start + live + (pad_rows if side in (0, 1) else 0))
-        sides.append(np.full(live.size, side))
-        lines.append(live)
-        resistances.append(whole[live])
-        start += size
-    side_of, resistance = np.concatenate(sides), np.concatenate(resistances)
-    node = (side_of == 0) | (side_of == 3)
-    finite = np.isfinite(resistance)
-    return Ends(
-        side_of, np.concatenate(lines), np.concatenate(keeps), np.where(node & finite, resistance, 0.0),
-        np.flatnonzero(finite), np.flatnonzero(~finite), node,
-    )  # fmt: skip
-
-
-def _place(ends: Ends, side: int) -> tuple[slice, IntArray | None]:
-    mine = ends.side[ends.tied] == side
-    start = int(np.argmax(mine)) if mine.any() else 0
-    lines = ends.line[ends.tied[mine]]
-    whole = lines.size and lines.size == int((ends.side == side).sum()) and lines[-1] == lines.size - 1
-    every = whole and side in (0, 3)
-    return slice(start, start + int(mine.sum())), None if every else lines
-
-
-def _islands(system: LineSystem, g: FloatArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Word and bit lines without any conducting way to a net."""
-    m, n = g.shape
-    ends = [np.broadcast_to(np.asarray(r), (k,)) for r, k in (
-        (system.r_left, m), (system.r_right, m), (system.r_top, n), (system.r_bottom, n))]  # fmt: skip
-    tied = np.concatenate([np.isfinite(ends[0]) | np.isfinite(ends[1]), np.isfinite(ends[2]) | np.isfinite(ends[3])])
-    for shunt, lines in ((system.shunt_word, slice(0, m)), (system.shunt_bit, slice(m, m + n))):
-        if shunt is not None:
-            tied[lines] |= shunt.any(axis=1 if lines.start == 0 else 0)
-    if tied.all():
-        return ~tied[:m], ~tied[m:]
-    rows, columns = np.nonzero(g)
-    _, label = connected_components(
-        coo_array((np.ones(rows.size), (rows, columns + m)), shape=(m + n, m + n)), False
-    )
-    alone = ~np.isin(label, label[tied])
-    return alone[:m], alone[m:]
-
-
-def _descend(plan: Layout, kept: Merge, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Port inputs ``(ports, batch)`` of tiles ``a`` and ``b`` from those of the merged tile."""
-    x_a = np.concatenate([x[place] for place in plan.a.place])
-    x_b = np.concatenate([x[place] for place in plan.b.place])
-    from_a, from_b = kept.e_a.T @ x_a, kept.e_b.T @ x_b
-    current = kept.k @ from_b - kept.q @ from_a
-    voltage = kept.p @ from_b + kept.k.T @ from_a
-    return _unpack(plan.a, x_a, current), _unpack(plan.b, x_b, voltage)
-
-
-def _unpack(half: Half, packed: FloatArray, shared: FloatArray) -> FloatArray:
-    out = np.empty((packed.shape[0] + shared.shape[0], packed.shape[1]))
-    out[half.shared] = shared
-    for part, rest in zip(half.packed, half.rest, strict=True):
-        out[rest] = packed[part]
-    return out
-
-
-def _descend_batch(plan: Layout, kept: Merge, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The same for all merges of a level, ``(..., ports, batch)``."""
-    x_a = np.concatenate([x[..., place, :] for place in plan.a.place], axis=-2)
-    x_b = np.concatenate([x[..., place, :] for place in plan.b.place], axis=-2)
-    from_a, from_b = _times_t(kept.e_a, x_a), _times_t(kept.e_b, x_b)
-    current = _times(kept.k, from_b) - _times(kept.q, from_a)
-    voltage = _times(kept.p, from_b) + _times_t(kept.k, from_a)
-    out = []
-    for half, packed, shared in ((plan.a, x_a, current), (plan.b, x_b, voltage)):
-        whole = np.empty((*packed.shape[:-2], packed.shape[-2] + shared.shape[-2], packed.shape[-1]))
-        whole[..., half.shared, :] = shared
-        for part, rest in zip(half.packed, half.rest, strict=True):
-            whole[..., rest, :] = packed[..., part, :]
-        out.append(whole)
-    return out[0], out[1]
-
-
-def _times(matrix: FloatArray, x: FloatArray) -> FloatArray:
-    if matrix.shape[-1] <= 4 * LAST_SHARED:
-        return np.einsum("xyij,xyjk->xyik", matrix, x)
-    return matrix @ x
-
-
-def _times_t(matrix: FloatArray, x: FloatArray) -> FloatArray:
-    if matrix.shape[-1] <= 4 * LAST_SHARED:
-        return np.einsum("xyji,xyjk->xyik", matrix, x)
-    return matrix.swapaxes(-1, -2) @ x

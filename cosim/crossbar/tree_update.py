@@ -173,7 +173,9 @@ class PendingCells:
         for k, level in enumerate(block.levels):
             first = (j if level.horizontal else i) % 2 == 0
             i, j = (i, j // 2) if level.horizontal else (i // 2, j)
-            steps.append(Step((number, k, i, j), first == level.plan.a_first, level.plan, level.merge.at((i, j))))
+            steps.append(
+                Step((number, k, i, j), first == level.plan.a_first, level.plan, level.merge.at((i, j)))
+            )
         name = tile_row * across + tile_column
         count = across * (tree.shape[0] // height)
         while name in tree.parent:

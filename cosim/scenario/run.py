@@ -69,7 +69,7 @@ def run(
     ``backend`` answers every phase instead of what the scenario says; ``out`` is the folder for the
     journal and for decks of failed phases; ``resume`` takes journaled results. A phase that fails ends
     the run: the result then holds what was done, and the error in ``failure``. Input that cannot be
-    used raises an `InputError`.
+    used raises an `InputError` (where it shows only after the first phase, it is a failure too).
     """
     trace = Trace()
     backends = Backends(
@@ -83,7 +83,7 @@ def run(
         with single_threaded():
             built.system.run(built.program, progress)
     except CosimError as error:
-        if error.exit_code == 2:
+        if error.exit_code == 2 and not len(trace.phases):
             raise
         failure = error
         trace.warn(f"the run ended early: {error}")

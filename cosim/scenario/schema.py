@@ -278,7 +278,9 @@ class SpiceSection(Section):
     retries: int = Field(
         default=1, ge=0, le=10, description="times a phase is repeated after its worker died"
     )
-    deadline: Annotated[Second, AfterValidator(_above_zero)] = Field(default=120.0, description="after which a phase is stopped")
+    deadline: Annotated[Second, AfterValidator(_above_zero)] = Field(
+        default=120.0, description="after which a phase is stopped"
+    )
 
 
 class ScenarioSection(Section):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
+from cosim.components.tile import aged_state
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, find
 from cosim.crossbar.network import Network
 from cosim.errors import CosimError, PhaseError
@@ -319,9 +320,7 @@ def _carried(request: PhaseRequest, states: tuple[Any, ...] | None, end_fs: int)
         return request
     gap = seconds(request.start_fs - end_fs)
     aged = tuple(
-        array.device.advance(state, np.zeros(array.shape), gap, request.temperature)
-        if gap > 0 and array.device.moves
-        else state
+        aged_state(array, state, gap, request.temperature, request.noise_seed)
         for array, state in zip(request.network.arrays, states, strict=True)
     )
     return dataclasses.replace(request, states=aged)
