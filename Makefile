@@ -45,10 +45,15 @@ bench: setup
 
 accept-solver: setup
 	$(BIN)/python benchmarks/solver.py --accept
+	$(BIN)/python benchmarks/solver.py --accept --without-numba
 	$(BIN)/python -m pytest -m acceptance tests/crossbar
 
+accept-updates: setup
+	$(BIN)/python benchmarks/updates.py --accept
+	$(BIN)/python -m pytest -m acceptance tests/crossbar/test_tree.py tests/crossbar/test_cache.py tests/crossbar/test_ports.py
+
 accept-spice: setup
-	$(BIN)/python benchmarks/spice_phases.py
+	$(BIN)/python benchmarks/spice_phases.py --accept
 	$(BIN)/python -m pytest -m acceptance tests/spice tests/backends tests/conformance
 
 docs-generate: setup

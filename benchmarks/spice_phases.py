@@ -1,8 +1,9 @@
 """How fast phases run in ngspice: persistent engine against a fresh program per phase, workers, memory.
 
-Run ``python benchmarks/spice_phases.py [--quick]``. Everything is measured in one run on the same
-phases; each line gives the figure, what it must be and whether it is. Wall times of a shared machine
-scatter, so series are interleaved and the median is taken.
+Run ``python benchmarks/spice_phases.py [--quick] [--accept]``. Everything is measured in one run on the
+same phases; each line gives the figure, what it must be and whether that is met; the last line counts
+them. With ``--accept`` a missed bar ends with exit code 1. Wall times of a shared machine scatter, so
+series are interleaved and the median is taken.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from cosim.crossbar import Cell, CrossbarBackend, Phase, PhaseRequest, Segments,
 from cosim.crossbar.drive import Waveform
 from cosim.crossbar.network import Network
 from cosim.devices import DeviceModel, find_preset
-from cosim.spice.harvest import Harvest
+from cosim.spice.cards import Deck, SpiceVectors
 from cosim.spice.pyspice_engine import PySpiceEngine
 
 NS = 10**6
@@ -44,9 +45,10 @@ class Figure:
 
     def __str__(self) -> str:
         if self.bar is None:
-            return f"      {self.name}: {self.value:.3g} {self.unit}"
+            return f"        {self.name}: {self.value:.3g} {self.unit}".rstrip()
         rule = "at most" if self.at_most else "at least"
-        return f"{'ok  ' if self.good else 'MISS'}  {self.name}: {self.value:.3g} {self.unit} ({rule} {self.bar:g})"
+        value = f"{self.value:.3g} {self.unit}".rstrip()
+        return f"{'met   ' if self.good else 'MISSED'}  {self.name}: {value} ({rule} {self.bar:.3g})"
 
 
 def phase_request(
@@ -85,27 +87,37 @@ def timed(backend: CrossbarBackend, requests: list[PhaseRequest]) -> list[float]
     return spent
 
 
+class _Listening(PySpiceEngine):
+    """Notes how long each simulation took, without anything around it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spent: list[float] = []
+
+    def run(self, deck: Deck, deadline_s: float) -> SpiceVectors:
+        vectors = super().run(deck, deadline_s)
+        self.spent.append(vectors.wall_s)
+        return vectors
+
+
 def overhead(phases: int) -> list[Figure]:
     """Compare everything but the simulation itself, and whole phases, all cells live."""
     fresh = NgspiceBackend("subprocess", still_tolerance=0.0)
-    kept = NgspiceBackend("pyspice", still_tolerance=0.0)
+    engine = _Listening()
+    kept = NgspiceBackend(engine, still_tolerance=0.0)
     plain = NgspiceBackend("pyspice")
     requests = [phase_request(8, seed, write=False, width_ns=94) for seed in range(phases)]
     for each in (fresh, kept, plain):
         each.run(requests[0])
-    fresh_s, kept_s, plain_s, run_s = [], [], [], []
+    engine.spent.clear()
+    fresh_s, kept_s, plain_s = [], [], []
     for request in requests:
         fresh_s += timed(fresh, [request])
-        start = time.perf_counter()
-        plan = kept.deck(request)
-        vectors = kept._engine.run(plan.deck, 60)  # noqa: SLF001
-        Harvest(plan, vectors).result(())
-        kept_s.append(time.perf_counter() - start)
-        run_s.append(vectors.wall_s)
+        kept_s += timed(kept, [request])
         plain_s += timed(plain, [request])
-    for each in (fresh, kept, plain):
-        each.close()
-    simulation = float(np.median(run_s))
+    for closing in (fresh, engine, plain):
+        closing.close()
+    simulation = float(np.median(engine.spent))
     beside_fresh, beside_kept = np.median(fresh_s) - simulation, np.median(kept_s) - simulation
     return [
         Figure("simulation of a 100 ns read of 8 x 8 live cells", 1e3 * simulation, "ms"),
@@ -186,10 +198,12 @@ def speedup(sizes: tuple[int, ...]) -> list[Figure]:
 
 
 def main() -> int:
-    """Print every figure; return 1 if a bar was missed."""
+    """Print every figure; return 1 if a bar was missed and ``--accept`` given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the phases, no 32 x 32")
-    quick = parser.parse_args().quick
+    parser.add_argument("--accept", action="store_true", help="exit code 1 if a bar is missed")
+    chosen = parser.parse_args()
+    quick = chosen.quick
     figures = overhead(20 if quick else 200)
     for figure in figures:
         print(figure)
@@ -203,7 +217,10 @@ def main() -> int:
         for figure in found:
             print(figure)
         figures += found
-    return 0 if all(figure.good for figure in figures) else 1
+    barred = [figure for figure in figures if figure.bar is not None]
+    met = sum(figure.good for figure in barred)
+    print(f"{met} of {len(barred)} bars met")
+    return 1 if chosen.accept and met < len(barred) else 0
 
 
 if __name__ == "__main__":

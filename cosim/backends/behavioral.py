@@ -442,9 +442,8 @@ def _compiled(run: _Run) -> _Outcome | None:
         return None
     request, tolerances = run.request, run.tolerances
     found = single_level.answer(
-        run.prepared, request.states[0], level, request.temperature, tolerances.still, tolerances.move,
-        tolerances.coupling,
-    )  # fmt: skip
+        run.prepared, request.states[0], level, request.temperature, tolerances.still, tolerances.move
+    )
     phase = request.phase
     if found is None or (phase.strobes_fs and not found.still):
         return None

@@ -1,16 +1,17 @@
 r"""One pulse on one array, compiled by numba: conductances, wires, all states, energies in one call.
 
 The drives are a share s(t) of one level (0, edge, plateau 1, edge, 0), the cells follow a two-channel
-law (`cosim.devices.compiled`). Between the solution at the start (states x0) and the one at the end
-(states x1) everything goes with the progress :math:`\varphi(t)` from 0 to 1 of the movement:
+law (`cosim.devices.compiled`). The network is solved twice: roughly at the start, to predict the
+movement, and exactly with every cell at its mean state over the plateau. Why that is enough:
 
-* cell voltages are :math:`s\,[u_0 + \varphi\,(u_1 - u_0)]`; a cell whose movement feels the
-  difference is integrated over the plateau by the Simpson rule;
 * the power of the network with fixed sources is, to first order, linear in the conductances, with
-  :math:`\partial P / \partial G_c = u_c^2` (Tellegen's theorem). So with :math:`L_c = u_c^2\,\Delta G_c`
-  and the remainder :math:`Q = P_1 - P_0 - \sum L_c` the mean power over the plateau is
-  :math:`P_0 + \sum L_c \overline{\varphi_c} + Q\,\overline{\varphi^2}`. The two solutions get the
-  weights that give this sum, all quantities the same: the balance of each solution then closes.
+  :math:`\partial P / \partial G_c = u_c^2` (Tellegen's theorem). So the mean power is that at the mean
+  conductances :math:`G_c + \Delta G_c \overline{\varphi_c}`, where :math:`\varphi_c(t)` is the
+  progress of the cell's movement from 0 to 1, up to a twelfth of the second-order remainder;
+* the mean voltage of a cell over its movement is that of this solution too, up to second order. An
+  access device's share is local, and follows the state by the Simpson rule.
+
+All energies stem from one solution, so the balance closes as well as the solution does.
 
 What the approximation may miss is estimated; a phase beyond `Limits` is refused, and the general path
 answers it. This module imports numba: import it where it is used.
@@ -36,9 +37,11 @@ _solve = pcg_numba._solve  # noqa: SLF001  (the compiled part of the line solver
 
 STILL, MOVING = 0, 1
 """Codes of an answer; larger ones refuse."""
-_REFUSED_CONDUCTANCE, _TOO_FAR, _NO_COUPLING, _INEXACT_STATE, _INEXACT_ENERGY = 2, 3, 4, 5, 6
+_REFUSED_CONDUCTANCE, _TOO_FAR, _INEXACT_STATE, _INEXACT_ENERGY = 2, 3, 4, 5
 _CORRECTIONS = 4
 _STEEP = 0.3
+_ROUGH = 1e-3
+_UNFELT = 1e-9
 _BLOCK = 1024
 
 
@@ -57,7 +60,6 @@ class Limits(NamedTuple):
 
     still: float
     move: float
-    coupling: float
     active: float
     state: float
     energy: float
@@ -150,12 +152,16 @@ def _movement(
     law: int,
     parameters: FloatArray,
     series: float,
+    at: FloatArray,
     nodes: FloatArray,
     times: Times,
     change: FloatArray,
     exposure: FloatArray,
 ) -> tuple[float, float]:
-    """Store how far all cells move at the voltages of one solution; return the largest change, the error."""
+    """Store how far all cells move at the voltages of one solution; return the largest change, the error.
+
+    ``at``: the states that set the voltage over the access devices.
+    """
     shared = parameters.shape[1] == 1
     buffer = np.empty(_BLOCK)
     hard = np.ones(_BLOCK)
@@ -168,8 +174,8 @@ def _movement(
             v[k - begin] = nodes[0, 0, k] - nodes[1, 0, k]
         if series > 0.0:
             for k in range(begin, end):
-                at = 0 if shared else k
-                v[k - begin] /= 1.0 + series * (parameters[0, at] + x0[k] * parameters[1, at])
+                p = 0 if shared else k
+                v[k - begin] /= 1.0 + series * (parameters[0, p] + at[k] * parameters[1, p])
         if shared and law == 0:
             mss_block(
                 x0[begin:end], v, parameters, times.flat, times.rise + times.fall, times.before + times.after,
@@ -184,104 +190,12 @@ def _movement(
 
 
 @compiled
-def _weights(
-    law: int,
-    parameters: FloatArray,
-    series: float,
-    g0: FloatArray,
-    g1: FloatArray,
-    nodes: FloatArray,
-    exposure: FloatArray,
-    times: Times,
-    power: float,
-) -> tuple[float, float, float, float, float]:
-    """Return sum L, sum L mean(phi), and the progress at start and end of the plateau and its exposure.
-
-    The last three are means over the cells by ``|L|``.
-    """
-    total = 0.0
-    share = 0.0
-    size = 0.0
-    first = 0.0
-    last = 0.0
-    level = 0.0
-    for k in range(g0.size):
-        u = nodes[0, 0, k] - nodes[1, 0, k]
-        part = u * u * (g1[k] - g0[k])
-        total += part
-        if abs(part) <= 1e-10 * power:
-            share += 0.5 * part
-            continue
-        v = u if series == 0.0 else nodes[2, 0, k] / (g0[k] / (1.0 - series * g0[k]))
-        up, down, edge_up, edge_down = rates(law, parameters, k, v)
-        all_of_it = max(exposure[k], 1e-300)
-        begin = min((edge_up + edge_down) * times.rise / all_of_it, 1.0)
-        end = max(1.0 - (edge_up + edge_down) * times.fall / all_of_it, begin)
-        flat = (up + down) * times.flat
-        share += part * (begin + (end - begin) * progress(flat))
-        size += abs(part)
-        first += abs(part) * begin
-        last += abs(part) * end
-        level += abs(part) * flat
-    if size == 0.0:
-        return total, share, 0.0, 1.0, 0.0
-    return total, share, first / size, last / size, level / size
-
-
-@compiled
-def _correct(
-    x0: FloatArray,
-    law: int,
-    parameters: FloatArray,
-    series: float,
-    g0: FloatArray,
-    g1: FloatArray,
-    start: FloatArray,
-    end: FloatArray,
-    times: Times,
-    way: FloatArray,
-    level: float,
-    active: float,
-    first: FloatArray,
-    change: FloatArray,
-    exposure: FloatArray,
-) -> tuple[float, float]:
-    """Move the cells again that feel the difference of two solutions; return the mismatch and the error.
-
-    ``first``: changes at the voltages of the start; ``change``: those that the end was solved for.
-    """
-    mismatch = 0.0
-    worst = 0.0
-    time = times.rise + times.flat + times.fall
-    for k in range(x0.size):
-        v0 = start[0, 0, k] - start[1, 0, k]
-        v1 = end[0, 0, k] - end[1, 0, k]
-        if series > 0.0:
-            v0 = v0 * (1.0 - series * g0[k])
-            v1 = v1 * (1.0 - series * g1[k])
-        felt = slope(law, parameters, k, exposure[k], time) * abs(v1 - v0)
-        if felt <= active:
-            continue
-        if law == 0 and felt > _STEEP * exposure[k] and felt > 1e-6:
-            return np.inf, np.inf
-        far, total, error = _trajectory(law, parameters, k, x0[k], v0, v1, times, way)
-        error += abs(far - first[k]) * (0.25 * abs(total - level) + 0.01 * level)
-        mismatch = max(mismatch, abs(far - change[k]))
-        worst = max(worst, error)
-        change[k] = far
-        exposure[k] = total
-    return mismatch, worst
-
-
-@compiled
-def _conductance(
-    x: FloatArray, change: FloatArray, parameters: FloatArray, series: float, seen: FloatArray
-) -> None:
-    """Store what the lines see of each cell at ``x + change`` (``change`` may be empty)."""
+def _conductance(x: FloatArray, parameters: FloatArray, series: float, seen: FloatArray) -> None:
+    """Store what the lines see of each cell."""
     each = parameters.shape[1] > 1
     for k in range(x.size):
-        at = x[k] + change[k] if change.size else x[k]
-        g = parameters[0, k if each else 0] + at * parameters[1, k if each else 0]
+        p = k if each else 0
+        g = parameters[0, p] + x[k] * parameters[1, p]
         seen[k] = g / (1.0 + series * g) if series > 0.0 else g
 
 
@@ -351,18 +265,158 @@ def _dissipate(
 
 
 @compiled
-def _mean(
-    total: float, share: float, rest: float, first: float, last: float, energy: float, times: Times
+def _adjust(
+    x0: FloatArray,
+    law: int,
+    parameters: FloatArray,
+    series: float,
+    at: FloatArray,
+    before: FloatArray,
+    nodes: FloatArray,
+    times: Times,
+    active: float,
+    change: FloatArray,
+    exposure: FloatArray,
 ) -> tuple[float, float]:
-    """Return the weight of the end on the plateau, and the estimated relative error of the energy."""
-    gain = total + rest
-    wanted = share + rest / 3.0
-    mean = 0.5
-    if gain != 0.0:
-        mean = min(max(wanted / gain, 0.0), 1.0)
-    missed = (abs(wanted - mean * gain) + 0.05 * abs(rest)) * times.flat
-    missed += abs(total) * (first * times.rise + (1.0 - last) * times.fall) / 3.0
-    return mean, missed / energy if energy > 0.0 else 0.0
+    """Move those cells again that feel the difference of two solutions; return as `_movement` does."""
+    time = times.rise + times.flat + times.fall + times.before + times.after
+    largest = 0.0
+    worst = 0.0
+    for k in range(x0.size):
+        u = nodes[0, 0, k] - nodes[1, 0, k]
+        apart = abs(u - (before[0, 0, k] - before[1, 0, k]))
+        if series > 0.0:
+            p = k if parameters.shape[1] > 1 else 0
+            g = parameters[0, p] + at[k] * parameters[1, p]
+            apart += abs(u) * series * abs(at[k] - x0[k]) * parameters[1, p]
+            u /= 1.0 + series * g
+        if slope(law, parameters, k, exposure[k], time) * apart > active:
+            change[k], exposure[k], error = _move(law, parameters, k, x0[k], u, times)
+            worst = max(worst, error)
+        largest = max(largest, abs(change[k]))
+    return largest, worst
+
+
+@compiled
+def _middle(
+    x0: FloatArray,
+    parameters: FloatArray,
+    series: float,
+    change: FloatArray,
+    exposure: FloatArray,
+    times: Times,
+    seen: FloatArray,
+    at: FloatArray,
+) -> None:
+    """Store each cell's state at its mean progress, and what the lines see of it there.
+
+    The mean is that of the power: the edges count a third, with the progress 0 and 1.
+    """
+    each = parameters.shape[1] > 1
+    whole = times.flat + (times.rise + times.fall) / 3.0
+    slope_of = times.flat / whole
+    shift = times.fall / (3.0 * whole)
+    for k in range(x0.size):
+        at[k] = x0[k] + change[k] * (slope_of * progress(exposure[k]) + shift)
+    for k in range(x0.size):
+        p = k if each else 0
+        g = parameters[0, p] + at[k] * parameters[1, p]
+        seen[k] = g / (1.0 + series * g) if series > 0.0 else g
+
+
+@compiled
+def _local(
+    x0: FloatArray,
+    law: int,
+    parameters: FloatArray,
+    series: float,
+    nodes: FloatArray,
+    times: Times,
+    active: float,
+    change: FloatArray,
+    exposure: FloatArray,
+) -> float:
+    """Move the cells again whose access device takes a changing share of the voltage; return the error."""
+    worst = 0.0
+    time = times.rise + times.flat + times.fall
+    way = np.empty(3)
+    for k in range(x0.size):
+        p = k if parameters.shape[1] > 1 else 0
+        g = parameters[0, p] + x0[k] * parameters[1, p]
+        gain = change[k] * parameters[1, p]
+        u = nodes[0, 0, k] - nodes[1, 0, k]
+        v0 = u / (1.0 + series * g)
+        felt = slope(law, parameters, k, exposure[k], time) * abs(u / (1.0 + series * (g + gain)) - v0)
+        if felt <= active:
+            continue
+        if law == 0 and felt > _STEEP * exposure[k] and felt > 1e-6:
+            return np.inf
+        edges = times.rise / time
+        way[0] = 0.0
+        way[1] = 0.5 + 0.125 * exposure[k]
+        way[2] = 1.0
+        far = change[k]
+        for _ in range(3):
+            v1 = u / (1.0 + series * (g + far * parameters[1, p]))
+            last = far
+            far, total, error = _trajectory(law, parameters, k, x0[k], v0, v1, times, way)
+            if abs(far - last) < 1e-10:
+                break
+        error += abs(far - last) + 0.01 * exposure[k] * abs(far - change[k]) + felt * edges * abs(far) * 0.1
+        worst = max(worst, error)
+        change[k] = far
+        exposure[k] = total
+    return worst
+
+
+@compiled
+def _errors(
+    x0: FloatArray,
+    law: int,
+    parameters: FloatArray,
+    series: float,
+    before: FloatArray,
+    nodes: FloatArray,
+    at: FloatArray,
+    change: FloatArray,
+    exposure: FloatArray,
+    times: Times,
+) -> tuple[float, float, float]:
+    """Return the estimated error of the states, that of the power [W], and the power missed in the middle [W].
+
+    ``before``: the rough solution at the start. The cell voltages change by about twice the difference
+    of the two over the phase; a movement that neglects it is wrong by the square of the change of its
+    logarithmic rate over 24, and by the edges' part of it. The power misses the mean of the squared
+    progress less the squared mean, a twelfth of the remainder Q.
+    """
+    each = parameters.shape[1] > 1
+    whole = times.flat + (times.rise + times.fall) / 3.0
+    time = times.rise + times.flat + times.fall
+    skew = abs(times.rise - times.fall) / time
+    edges = (times.rise + times.fall) / time
+    rest = times.before + times.after
+    scale = times.flat / whole
+    shift = times.fall / (3.0 * whole)
+    worst = 0.0
+    curved = 0.0
+    missed = 0.0
+    for k in range(x0.size):
+        u = nodes[0, 0, k] - nodes[1, 0, k]
+        far = abs(change[k])
+        if far < _UNFELT:
+            continue
+        p = k if each else 0
+        wide = 2.0 * abs(u - before[0, 0, k] + before[1, 0, k])
+        felt = slope(law, parameters, k, exposure[k], time) * wide / max(exposure[k], 1e-300)
+        gain = parameters[1, p] / (1.0 + series * (parameters[0, p] + at[k] * parameters[1, p])) ** 2
+        power = u * u * gain
+        worst = max(worst, far * felt * (felt / 24.0 + 0.5 * edges))
+        curved += far * (abs(u) * gain * wide / 6.0 + power * skew * 0.25)
+        if rest > 0.0:
+            up, down, _, _ = rates(law, parameters, k, 0.0)
+            curved += power * far * min(1.0, (up + down) * rest / max(exposure[k], 1e-300))
+        missed += power * (x0[k] + change[k] * (scale * progress(exposure[k]) + shift) - at[k])
+    return worst, curved, missed
 
 
 @compiled
@@ -382,108 +436,105 @@ def _pulse(
 ) -> int:
     """Answer one phase; see the module.
 
-    ``out``: change of state, exposure, heat of the cells ``(cells,)``; per net current at the start and
-    at the end, delivered, absorbed, charge ``(5, nets)``; access, wires, line ends, residual, largest
-    change, estimated errors of states and of energy ``(7,)``. Cells and nets of ``out`` are zero at the call.
+    ``out``: change of state, exposure, heat of the cells ``(cells,)``; per net current, delivered,
+    absorbed, charge ``(4, nets)``; access, wires, line ends, residual, largest change, estimated errors
+    of states and of energy ``(7,)``. Cells and nets of ``out`` are zero at the call.
     """
     change, exposure, cells, nets, figures = out
     size = x0.size
-    rows = ends[0].size
-    columns = ends[2].size
     none = np.empty((0, 0))
-    empty = np.empty((0, 0, 0))
-    g0 = np.empty(size)
-    _conductance(x0, none.reshape(0), parameters, series, g0)
-    nodes0 = np.empty((3, 1, size))
-    words0 = np.empty((2, 1, rows))
-    bits0 = np.empty((2, 1, columns))
+    seen = np.empty(size)
+    at = np.empty(size)
+    rough = np.empty((3, 1, size))
+    nodes = np.empty((3, 1, size))
+    words = np.empty((2, 1, ends[0].size))
+    bits = np.empty((2, 1, ends[2].size))
     stats = np.empty((1, 4))
-    cold = (0, True, limits.goal, limits.solve, limits.iterations)
-    if _solve(g0, lines, ends, drive, (none, none), none, empty, (nodes0, words0, bits0, stats), cold) >= 0:
+    last = np.empty((3, 1, size))
+    _conductance(x0, parameters, series, seen)
+    loose = (0, False, _ROUGH, _ROUGH, limits.iterations)
+    if (
+        _solve(
+            seen,
+            lines,
+            ends,
+            drive,
+            (none, none),
+            none,
+            np.empty((0, 0, 0)),
+            (rough, words, bits, stats),
+            loose,
+        )
+        >= 0
+    ):
         return _REFUSED_CONDUCTANCE
-    figures[3] = stats[0, 1] / stats[0, 3] if stats[0, 3] > 0.0 else 0.0
-    power0 = _nets(words0, bits0, wires, net_voltage, nets[0])
-    largest, worst = _movement(x0, law, parameters, series, nodes0, times, change, exposure)
-    figures[4] = largest
-    figures[5] = worst
-    figures[6] = 0.0
-    edges = (times.rise + times.fall) / 3.0
-    if largest <= limits.still:
-        _close(net_voltage, nets, 0, times.flat + edges, times.flat + 1.5 * edges)
-        lost = _dissipate(nodes0, words0, bits0, g0, series, wires, times.flat + edges, cells)
-        figures[0], figures[1], figures[2] = lost
-        return STILL
+    largest, doubt = _movement(x0, law, parameters, series, x0, rough, times, change, exposure)
     if not largest <= limits.move:
         return _TOO_FAR
-    g1 = np.empty(size)
-    nodes1 = np.empty((3, 1, size))
-    words1 = np.empty((2, 1, rows))
-    bits1 = np.empty((2, 1, columns))
-    start = np.empty((2, 1, size))
-    start[0] = nodes0[1]
-    start[1] = nodes0[2]
     warm = (1, True, limits.goal, limits.solve, limits.iterations)
-    way = np.empty(3)
-    first = change.copy()
-    settled = False
+    whole = times.flat + (times.rise + times.fall) / 3.0
+    nodes[:] = rough
+    code = _INEXACT_ENERGY
     for _ in range(_CORRECTIONS):
-        _conductance(x0, change, parameters, series, g1)
+        last[:] = nodes
+        if largest > limits.still:
+            _middle(x0, parameters, series, change, exposure, times, seen, at)
+        else:
+            at[:] = x0
         if (
-            _solve(g1, lines, ends, drive, (none, none), none, start, (nodes1, words1, bits1, stats), warm)
+            _solve(seen, lines, ends, drive, (none, none), none, last[1:], (nodes, words, bits, stats), warm)
             >= 0
         ):
             return _REFUSED_CONDUCTANCE
-        total, share, begin, end, level = _weights(
-            law, parameters, series, g0, g1, nodes0, exposure, times, power0
+        largest, again = _adjust(
+            x0, law, parameters, series, at, last, nodes, times, limits.active, change, exposure
         )
-        way[0] = begin
-        way[1] = begin + (end - begin) * (0.5 + 0.125 * level)
-        way[2] = end
-        mismatch, error = _correct(
-            x0, law, parameters, series, g0, g1, nodes0, nodes1, times, way, level, limits.active, first,
-            change, exposure,
-        )  # fmt: skip
-        if mismatch <= limits.coupling:
-            settled = True
+        doubt = max(doubt, again)
+        if not largest <= limits.move:
+            return _TOO_FAR
+        figures[4] = largest
+        figures[5] = doubt
+        if largest <= limits.still:
+            code = STILL
             break
-        if mismatch == np.inf:
+        if series > 0.0:
+            figures[5] += _local(x0, law, parameters, series, nodes, times, limits.active, change, exposure)
+        error, curved, missed = _errors(
+            x0, law, parameters, series, rough, nodes, at, change, exposure, times
+        )
+        figures[5] += error
+        if not figures[5] <= limits.state:
+            return _INEXACT_STATE
+        nets[0, :] = 0.0
+        power = _nets(words, bits, wires, net_voltage, nets[0])
+        figures[6] = (curved + abs(missed)) / power if power > 0.0 else 0.0
+        if not curved <= limits.energy * power:
+            return _INEXACT_ENERGY
+        if figures[6] <= limits.energy:
+            code = MOVING
             break
-        start[0] = nodes1[1]
-        start[1] = nodes1[2]
-    if not settled:
-        return _NO_COUPLING
-    if stats[0, 3] > 0.0:
-        figures[3] = max(figures[3], stats[0, 1] / stats[0, 3])
-    figures[5] = max(worst, error)
-    if not figures[5] <= limits.state:
-        return _INEXACT_STATE
-    power1 = _nets(words1, bits1, wires, net_voltage, nets[1])
-    mean, figures[6] = _mean(
-        total, share, power1 - power0 - total, begin, end, power0 * (times.flat + edges), times
-    )
-    if not figures[6] <= limits.energy:
-        return _INEXACT_ENERGY
-    head = (1.0 - mean) * times.flat
-    tail = mean * times.flat
-    _close(net_voltage, nets, 0, head + times.rise / 3.0, head + times.rise / 2.0)
-    _close(net_voltage, nets, 1, tail + times.fall / 3.0, tail + times.fall / 2.0)
-    one = _dissipate(nodes0, words0, bits0, g0, series, wires, head + times.rise / 3.0, cells)
-    two = _dissipate(nodes1, words1, bits1, g1, series, wires, tail + times.fall / 3.0, cells)
-    for k in range(3):
-        figures[k] = one[k] + two[k]
-    return MOVING
+    if code > MOVING:
+        return code
+    if code == STILL:
+        nets[0, :] = 0.0
+        _nets(words, bits, wires, net_voltage, nets[0])
+    figures[3] = stats[0, 1] / stats[0, 3] if stats[0, 3] > 0.0 else 0.0
+    _close(net_voltage, nets, whole, times.flat + 0.5 * (times.rise + times.fall))
+    lost = _dissipate(nodes, words, bits, seen, series, wires, whole, cells)
+    figures[0], figures[1], figures[2] = lost
+    return code
 
 
 @compiled
-def _close(voltage: FloatArray, nets: FloatArray, at: int, power_s: float, charge_s: float) -> None:
+def _close(voltage: FloatArray, nets: FloatArray, power_s: float, charge_s: float) -> None:
     """Add energies and charge of one solution to each net."""
     for net in range(voltage.size):
-        power = voltage[net] * nets[at, net]
+        power = voltage[net] * nets[0, net]
         if power > 0.0:
-            nets[2, net] += power_s * power
+            nets[1, net] += power_s * power
         else:
-            nets[3, net] -= power_s * power
-        nets[4, net] += charge_s * nets[at, net]
+            nets[2, net] -= power_s * power
+        nets[3, net] += charge_s * nets[0, net]
 
 
 def _keep(sources: int) -> Callable[..., int]:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 _STATE_ERROR = 1e-6
 _ENERGY_ERROR = 5e-6
-_ACTIVE = 1e-9
+_ACTIVE = 1e-11
 _CELLS_OF_GOAL = 8000.0
+_GOAL = 5e-10  # the step that measures the residual gains two orders; it iterates on where that is not enough
 
 
 class Level(NamedTuple):
@@ -119,7 +120,6 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
     limits = Limits(
         0.0,
         0.0,
-        0.0,
         _ACTIVE,
         _STATE_ERROR,
         _ENERGY_ERROR,
@@ -132,7 +132,7 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
 
 def goal(cells: int) -> float:
     """Return the goal of the conjugate gradients, in the norm that they watch: see `solve_lines`."""
-    return DEFAULT_TOLERANCE * min(2.0, _CELLS_OF_GOAL / cells)
+    return _GOAL * min(2.0, _CELLS_OF_GOAL / cells)
 
 
 @cache
@@ -147,11 +147,10 @@ def _keep_memory() -> None:
 
 def answer(
     prepared: Prepared, state: FloatArray, level: Level, temperature: float, still: float, move: float,
-    coupling: float,
 ) -> Answer | None:  # fmt: skip
     """Answer a phase of one level on one array, or return None: the general path must do it.
 
-    ``still``, ``move``, ``coupling``: see `cosim.backends.behavioral.Tolerances`.
+    ``still``, ``move``: see `cosim.backends.behavioral.Tolerances`.
     """
     plan = _plan(prepared, temperature)
     if plan is None:
@@ -162,8 +161,8 @@ def answer(
     cells = array.rows * array.columns
     x = np.ascontiguousarray(state).reshape(-1)
     results = np.zeros((3, cells))
-    of_nets, figures = np.zeros((5, nets)), np.zeros(7)
-    limits = compiled.Limits(still, move, coupling, *plan.limits[3:])
+    of_nets, figures = np.zeros((4, nets)), np.zeros(7)
+    limits = compiled.Limits(still, move, *plan.limits[2:])
     lines = prepared.systems[0].prepared
     ends = level.voltage[plan.ends][None, :]
     bit = 2 * array.rows
@@ -179,8 +178,8 @@ def answer(
     if code > compiled.MOVING:
         return None
     access, wires, ends, residual = figures[:4].tolist()
-    energy = Energy(of_nets[2], of_nets[3], (results[2].reshape(array.shape),), access, wires, ends)
+    energy = Energy(of_nets[1], of_nets[2], (results[2].reshape(array.shape),), access, wires, ends)
     return Answer(
-        state + results[0].reshape(array.shape), results[1].reshape(array.shape), of_nets[0], energy, of_nets[4],
+        state + results[0].reshape(array.shape), results[1].reshape(array.shape), of_nets[0], energy, of_nets[3],
         residual, code == compiled.STILL,
     )  # fmt: skip

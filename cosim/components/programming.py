@@ -9,6 +9,7 @@ A SET pulse is positive from word line to bit line, a RESET pulse negative; all 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ from cosim.components.reading import (
 )
 from cosim.components.tile import Tile
 from cosim.crossbar.drive import Phase, Waveform, level, pulse
+from cosim.crossbar.network import Ends
 from cosim.devices.base import FloatArray
 from cosim.records import CellOutcome, PulseRecord
 from cosim.units import Fraction, Second, Volt, check, femtoseconds, quantity, seconds
@@ -170,6 +172,11 @@ def _verify(tile: Tile, operation: int, row: int, column: int, span: AdcRange, t
     return float(codes.values[0]) / tile.periphery.sense.gain / float(actual[row])
 
 
+@lru_cache(maxsize=64)
+def _names(ends: Ends | None) -> tuple[str, ...]:
+    return tuple(str(net) for net in ends or ())
+
+
 def pulse_drives(
     tile: Tile, scheme: Scheme, row: int, column: int, shape: Waveform, half: Waveform, rising: bool
 ) -> dict[str, Waveform]:
@@ -178,8 +185,7 @@ def pulse_drives(
     ``shape`` is the full pulse, ``half`` the same at half amplitude; ``rising`` is a SET.
     """
     array = tile.array
-    words = [str(net) for net in array.left or ()]
-    bits = [str(net) for net in array.bottom or ()]
+    words, bits = _names(array.left), _names(array.bottom)
     ground = level(0.0)
     word, bit = (shape, ground) if rising else (ground, shape)
     if scheme == "gate":

@@ -142,11 +142,10 @@ def charging_energy(tile: Tile, operation: int, phase: int, drives: dict[str, Wa
         ("word-line charging", array.left, c.word),
         ("bit-line charging", array.bottom, c.bit),
     ):
-        waves = [wave for wave in map(drives.get, filter(None, ends or ())) if wave is not None]
-        counts = Counter(map(id, waves))
-        total = sum(
-            counts[id(wave)] * (max(wave.voltages) - min(wave.voltages)) ** 2 for wave in distinct(waves)
-        )
+        waves = list(filter(None, map(drives.get, filter(None, ends or ()))))
+        counts, total = Counter(map(id, waves)), 0.0
+        for wave in distinct(waves):
+            total += counts[id(wave)] * (max(wave.voltages) - min(wave.voltages)) ** 2
         tile.energy(operation, phase, component, kind, capacitance * total)
 
 

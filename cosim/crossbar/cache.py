@@ -22,7 +22,7 @@ import numpy as np
 
 from cosim.crossbar.lines import LineSystem, find_kernel, solve_lines
 from cosim.crossbar.tree import LineTree, one_thread
-from cosim.crossbar.tree_update import MOST_PENDING, PendingCells
+from cosim.crossbar.tree_update import PendingCells
 
 if TYPE_CHECKING:
     from cosim.crossbar.line_values import FloatArray
@@ -34,8 +34,8 @@ KEEP_ALWAYS = 256 * 256
 KEEP_MOST = 512 * 512
 """Beyond so many cells no tree is kept (about 0.9 kB a cell)."""
 
-CHECK_EVERY = 8
-"""Every so many absorbed groups of cells the matrix is compared with the line solver again."""
+CHECK_EVERY = 256
+"""Every so many absorbed cells the matrix is compared with the line solver again."""
 
 _SIZES = (32.0, 64.0, 128.0, 256.0, 512.0)
 _BUILD = {"numba": (36.0, 42.0, 42.0, 32.0, 13.0), "numpy": (15.0, 15.0, 14.0, 10.0, 7.0)}
@@ -170,11 +170,12 @@ class MatrixCache:
         count = len(self.dirty)
         with one_thread():
             for (row, column), value in self.dirty.items():
-                if len(self.pending) >= MOST_PENDING and (row, column) not in self.pending.place:
+                if len(self.pending) >= self.pending.most and (row, column) not in self.pending.place:
+                    before = self.absorbed // CHECK_EVERY
+                    self.absorbed += len(self.pending)
                     self.pending.absorb()
-                    self.absorbed += 1
                     self._measure()
-                    stale = self.absorbed % CHECK_EVERY == 0 and not self._agrees()
+                    stale = self.absorbed // CHECK_EVERY > before and not self._agrees()
                     if stale or self._drift > _GROWTH:
                         return None
                 if not self.pending.set(row, column, value):
@@ -186,7 +187,7 @@ class MatrixCache:
     # -- how good it is ------------------------------------------------------------------------------
 
     def _measure(self) -> None:
-        """Rounding of the matrix: with all nets at 1 V no current flows."""
+        """Measure the rounding of the matrix: with all nets at 1 V no current flows."""
         assert self.tree is not None
         matrix = self.tree.response
         self._peak = max(self._peak, float(np.abs(np.diag(matrix)).max(initial=0.0)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, TypeVar
 
@@ -46,11 +47,13 @@ class Waveform:
         return np.interp(times_fs, self.times_fs, self.voltages)
 
 
+@lru_cache(maxsize=1024, typed=True)
 def level(voltage: float) -> Waveform:
     """Return a constant voltage [V]."""
-    return Waveform((0,), (voltage,))
+    return Waveform((0,), (voltage + 0.0,))  # no -0.0: equal to 0.0 for the cache
 
 
+@lru_cache(maxsize=1024, typed=True)
 def pulse(
     amplitude: float, *, width_fs: int, rise_fs: int, fall_fs: int, delay_fs: int = 0, base: float = 0.0
 ) -> Waveform:
@@ -135,7 +138,7 @@ class Phase:
 def distinct(waveforms: Iterable[_W]) -> list[_W]:
     """Return each object once, in order: many nets of a phase share one waveform."""
     values = list(waveforms)
-    return list(dict(zip(map(id, values), values, strict=True)).values())
+    return list(dict(zip(map(id, values), values)).values())  # noqa: B905  (the same list twice)
 
 
 def drive_table(phase: Phase, nets: Sequence[str], times_fs: Sequence[int]) -> FloatArray:

@@ -5,7 +5,7 @@ What is shared, and when, is decided in `cosim.crossbar.cache`; how it is exact,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -57,7 +57,7 @@ class CrossbarNetwork:
         self._cells, self._tolerance, self._kernel = cells, tolerance, kernel
         self._version = self._wires_version = 0
         self._cached = cache and cells is None
-        self._wires: dict[str, ArrayLike] = {
+        self._wires: dict[str, Any] = {
             "r_word_line": r_word_line,
             "r_bit_line": r_bit_line,
             "r_source": r_source,
@@ -69,7 +69,8 @@ class CrossbarNetwork:
 
     def _lay(self) -> None:
         """Prepare the wires; whatever was derived from the old ones is gone."""
-        self._system = line_system(*self._g.shape, **self._wires)
+        rows, columns = self._g.shape
+        self._system = line_system(rows, columns, **self._wires)
         self._cache = MatrixCache(self._system, self._tolerance, self._kernel) if self._cached else None
         self._last: LineSolution | None = None
 
@@ -212,7 +213,7 @@ class CrossbarNetwork:
             power = np.zeros(batch)
             for side, v in live.items():
                 power = power + (v * parts[side]).sum(axis=-1).reshape(batch)
-        return LineCurrents(*ends, power, np.full(batch, error), done)
+        return LineCurrents(ends[0], ends[1], ends[2], ends[3], power, np.full(batch, error), done)
 
     def solve(
         self,

@@ -59,7 +59,7 @@ class Half:
     @property
     def size(self) -> int:
         """Number of ports that stay."""
-        return self.packed[-1].stop
+        return int(self.packed[-1].stop)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +142,7 @@ def merge(a: FloatArray, b: FloatArray, plan: Layout) -> tuple[FloatArray, Merge
     z, y = a[..., one.shared, one.shared], -b[..., two.shared, two.shared]
     inner = y @ z
     inner[..., range(y.shape[-1]), range(y.shape[-1])] += 1.0
-    k = np.linalg.inv(inner)
+    k = np.asarray(np.linalg.inv(inner), dtype=np.float64)
     p, q = z @ k, k @ y
     change_a, change_b = (e_a @ q) @ e_a.swapaxes(-1, -2), (e_b @ p) @ e_b.swapaxes(-1, -2)
     across = (e_a @ k) @ e_b.swapaxes(-1, -2)
@@ -161,7 +161,7 @@ def merge(a: FloatArray, b: FloatArray, plan: Layout) -> tuple[FloatArray, Merge
 
 
 def merge_last(a: FloatArray, b: FloatArray, plan: Layout) -> tuple[FloatArray, Merge]:
-    """The same with the batch axes last, ``(ports, ports, ...)``, for few shared ports."""
+    """Merge with the batch axes last, ``(ports, ports, ...)``, for few shared ports."""
     one, two = plan.a, plan.b
     e_a = np.concatenate([a[part, one.shared] for part in one.rest])
     e_b = np.concatenate([b[part, two.shared] for part in two.rest])

@@ -11,23 +11,19 @@ A changed cell is exact too, see `cosim.crossbar.tree_update`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from cosim.crossbar.lines import DEFAULT_TOLERANCE, KernelName, LineSolution, LineSystem, solve_lines
-from cosim.crossbar.tiles import LAST_SHARED, Half, Layout, Merge, Sizes, layout, leaves, merge, merge_last
+from cosim.crossbar.tiles import LAST_SHARED, Merge, Sizes, layout, leaves, merge, merge_last
+from cosim.crossbar.tree_descent import Block, Level, Node, descend, down_block
+from cosim.crossbar.tree_ends import IntArray, find_islands, place_of, root_ends
 from cosim.errors import CrossbarError
 
 if TYPE_CHECKING:
     from cosim.crossbar.line_values import FloatArray
-
-IntArray = NDArray[np.intp]
 
 _BASES = (32, 16, 8, 4, 2)
 _BLOCK = 8192
@@ -59,7 +55,7 @@ class LineTree:
     conductance
         Cells [S], ``(rows, columns)``, finite and not negative.
     keep
-        Keep the merges, for `solve` and `change`; else only `response` is left.
+        Keep the merges, for `solve` and for changed cells; else only `response` is left.
 
     Raises
     ------
@@ -68,7 +64,7 @@ class LineTree:
     """
 
     def __init__(self, system: LineSystem, conductance: FloatArray, *, keep: bool = True) -> None:
-        reason = self.refusal(system)
+        reason = LineTree.refusal(system)
         if reason is not None:
             raise CrossbarError(reason)
         self.system = system
@@ -153,7 +149,7 @@ class LineTree:
         return _front(h) if last else h
 
     def _leaves(self) -> FloatArray:
-        system, (rows, columns), pad = self.system, self.shape, self.pad_rows
+        system, pad = self.system, self.pad_rows
         n = system.columns
         right, above = np.zeros(self.shape), np.zeros(self.shape)
         right[pad:, : n - 1], above[pad + 1 :, :n] = system.r_word, system.r_bit
@@ -288,16 +284,25 @@ class LineTree:
         word, bit = (part.reshape(*batch, m, n) for part in self.voltages(self.gather(drive)))
         cell = self.conductance * (word - bit)
         shaped = tuple(v.reshape(*batch, v.shape[-1]) for v in drive)
-        nothing = tuple(np.empty(0) for _ in range(4))
+        none = np.empty(0)
         start = LineSolution(
-            self.system, self.conductance, word, bit, cell, *nothing, *shaped, np.empty(0), "tree"
-        )
+            self.system, self.conductance, word, bit, cell, none, none, none, none,
+            shaped[0], shaped[1], shaped[2], shaped[3], none, "tree",
+        )  # fmt: skip
         return solve_lines(
-            self.system, self.conductance, *shaped, start=start, tolerance=tolerance, kernel=kernel
+            self.system,
+            self.conductance,
+            shaped[0],
+            shaped[1],
+            shaped[2],
+            shaped[3],
+            start=start,
+            tolerance=tolerance,
+            kernel=kernel,
         )
 
     def _down_upper(self, x: FloatArray) -> dict[int, FloatArray]:
-        """Port inputs ``(ports, batch)`` of all base tiles from those of the root."""
+        """Return the port inputs ``(ports, batch)`` of all base tiles from those of the root."""
         count = (self.shape[0] // self.base[0]) * (self.shape[1] // self.base[1])
         inputs = {count + len(self.nodes) - 1: x}
         for k in range(len(self.nodes) - 1, -1, -1):
@@ -306,7 +311,7 @@ class LineTree:
         return inputs
 
     def _down_lower(self, tiles: dict[int, FloatArray]) -> FloatArray:
-        """Inputs of every cell ``(rows, columns, 4, batch)`` from those of the base tiles."""
+        """Return the inputs of every cell ``(rows, columns, 4, batch)`` from those of the base tiles."""
         (height, width), rows, columns = self.base, *_grid(self.shape, self.base)
         batch = next(iter(tiles.values())).shape[-1]
         drop_right, drop_top = self.open_edges
@@ -368,11 +373,9 @@ def _kept(sizes: Sizes, no_right: bool, no_top: bool) -> IntArray:
 
 
 def _without(h: FloatArray, sizes: Sizes, no_right: bool, no_top: bool) -> tuple[FloatArray, Sizes]:
-    """A tile without its open ports."""
+    """Return a tile without its open ports."""
     if not (no_right or no_top):
         return h, sizes
     keep = _kept(sizes, no_right, no_top)
     left, right, top, bottom = sizes
     return h[np.ix_(keep, keep)], (left, 0 if no_right else right, 0 if no_top else top, bottom)
-
-

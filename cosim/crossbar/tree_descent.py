@@ -42,7 +42,7 @@ class Node:
 
 
 def down_block(block: Block, x: FloatArray) -> FloatArray:
-    """Inputs of the cells of a block from those of its base tiles ``(tile rows, tile columns, ports, batch)``."""
+    """Return the inputs of the cells of a block from those of its base tiles ``(tile rows, tile columns, ports, batch)``."""
     for level in reversed(block.levels):
         a, b = _descend_batch(level.plan, level.merge, x)
         first, second = (a, b) if level.plan.a_first else (b, a)
@@ -55,7 +55,7 @@ def down_block(block: Block, x: FloatArray) -> FloatArray:
 
 
 def descend(plan: Layout, kept: Merge, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Port inputs ``(ports, batch)`` of tiles ``a`` and ``b`` from those of the merged tile."""
+    """Return the port inputs ``(ports, batch)`` of tiles ``a`` and ``b`` from those of the merged tile."""
     x_a = np.concatenate([x[place] for place in plan.a.place])
     x_b = np.concatenate([x[place] for place in plan.b.place])
     from_a, from_b = kept.e_a.T @ x_a, kept.e_b.T @ x_b
@@ -73,7 +73,7 @@ def _unpack(half: Half, packed: FloatArray, shared: FloatArray) -> FloatArray:
 
 
 def _descend_batch(plan: Layout, kept: Merge, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The same for all merges of a level, ``(..., ports, batch)``."""
+    """Do the same for all merges of a level, ``(..., ports, batch)``."""
     x_a = np.concatenate([x[..., place, :] for place in plan.a.place], axis=-2)
     x_b = np.concatenate([x[..., place, :] for place in plan.b.place], axis=-2)
     from_a, from_b = _times_t(kept.e_a, x_a), _times_t(kept.e_b, x_b)
@@ -91,11 +91,13 @@ def _descend_batch(plan: Layout, kept: Merge, x: FloatArray) -> tuple[FloatArray
 
 def _times(matrix: FloatArray, x: FloatArray) -> FloatArray:
     if matrix.shape[-1] <= 4 * LAST_SHARED:
-        return np.einsum("xyij,xyjk->xyik", matrix, x)
+        small: FloatArray = np.einsum("xyij,xyjk->xyik", matrix, x)
+        return small
     return matrix @ x
 
 
 def _times_t(matrix: FloatArray, x: FloatArray) -> FloatArray:
     if matrix.shape[-1] <= 4 * LAST_SHARED:
-        return np.einsum("xyji,xyjk->xyik", matrix, x)
+        small: FloatArray = np.einsum("xyji,xyjk->xyik", matrix, x)
+        return small
     return matrix.swapaxes(-1, -2) @ x

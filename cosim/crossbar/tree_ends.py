@@ -63,6 +63,7 @@ def root_ends(system: LineSystem, sizes: Sizes, pad_rows: int) -> Ends:
 
 
 def place_of(ends: Ends, side: int) -> tuple[slice, IntArray | None]:
+    """Return the slice of a side among the tied ends, and its lines (None where all are tied)."""
     mine = ends.side[ends.tied] == side
     start = int(np.argmax(mine)) if mine.any() else 0
     lines = ends.line[ends.tied[mine]]

@@ -18,12 +18,14 @@ the pending cells into the tree, tile by tile in one product each: ``M^-1 <- M^-
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.crossbar.lines import numba_available
 from cosim.crossbar.tiles import Layout, Merge
 
 IntArray = NDArray[np.intp]
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 MOST_PENDING = 32
 """Cells that wait outside of the tree; then they are brought in together."""
+
+ONE_BY_ONE = 100 * 100
+"""In arrays of at most so many cells one cell waits: its change costs less than a product with many that wait."""
 
 _WEAK = 1e-6
 """Below this ``1 + d R`` the change takes away nearly all that carries the current: the tree is built again."""
@@ -52,44 +57,43 @@ class Step(NamedTuple):
 
 
 class _Meeting:
-    """The pending cells that pass a merge, in the order they came."""
+    """The pending cells that pass a merge, in the order they came; at most ``room``."""
 
     __slots__ = ("cells", "from_a", "inner_i", "inner_v", "rest", "shared", "step")
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, room: int) -> None:
         size = step.merge.k.shape[0]
         self.step = step
         self.cells: list[int] = []
-        self.from_a = np.zeros(MOST_PENDING, dtype=bool)
-        self.shared = np.empty((MOST_PENDING, size))
-        self.inner_i, self.inner_v = np.empty((MOST_PENDING, size)), np.empty((MOST_PENDING, size))
+        self.from_a = np.zeros(room, dtype=bool)
+        self.shared = np.empty((room, size))
+        self.inner_i, self.inner_v = np.empty((room, size)), np.empty((room, size))
         self.rest: list[FloatArray] = []
 
     def add(self, in_a: bool, at: int, u: FloatArray, others: FloatArray) -> tuple[FloatArray, float]:
         """Bring ``u`` of cell ``at`` through the merge; return it and what its own ``R`` gains."""
         step, k = self.step, len(self.cells)
-        merge, (rest_a, rest_b, place_a, place_b, ports) = step.merge, _indices(step.plan)
-        if in_a:
-            s, stay = u[step.plan.a.shared], u[rest_a]
-            y_i, y_v = merge.q @ s, -(merge.k.T @ s)
-        else:
-            s, stay = u[step.plan.b.shared], u[rest_b]
-            y_i, y_v = -(merge.k @ s), -(merge.p @ s)
+        rest_a, rest_b, place_a, place_b, ports = _indices(step.plan)
+        s = u[step.plan.a.shared] if in_a else u[step.plan.b.shared]
+        stay, out = u[rest_a if in_a else rest_b], np.empty(ports)
+        y_i, y_v = self.inner_i[k], self.inner_v[k]
+        m = step.merge
+        own = _steps()[0](m.e_a, m.e_b, m.k, m.p, m.q, in_a, s, stay, place_a, place_b, y_i, y_v, out)
         if k:
             gain = np.where(self.from_a[:k], self.shared[:k] @ y_i, self.shared[:k] @ y_v)
             others[self.cells] -= gain
-        own = -float(s @ (y_i if in_a else y_v))
         self.cells.append(at)
-        self.from_a[k], self.shared[k], self.inner_i[k], self.inner_v[k] = in_a, s, y_i, y_v
+        self.from_a[k], self.shared[k] = in_a, s
         self.rest.append(stay)
-        out = np.empty(ports)
-        to_a, to_b = merge.e_a @ y_i, merge.e_b @ y_v
-        out[place_a], out[place_b] = (stay - to_a, -to_b) if in_a else (-to_a, stay - to_b)
-        return out, own
+        return out, -own
 
     def absorb(self, change: FloatArray, seen: FloatArray) -> None:
         """Change what is kept of the merge; ``seen``: ``R`` below it of all cells, brought above it."""
-        merge, count, index = self.step.merge, len(self.cells), np.array(self.cells)
+        merge, count = self.step.merge, len(self.cells)
+        if count == 1:
+            self._absorb_one(change, seen)
+            return
+        index = np.array(self.cells)
         from_a, shared = self.from_a[:count], self.shared[:count]
         y_i, y_v = self.inner_i[:count], self.inner_v[:count]
         block = np.ix_(index, index)
@@ -103,6 +107,76 @@ class _Meeting:
         merge.q += y_i.T @ (x @ y_i)
         merge.k -= y_i.T @ (x @ y_v)
         merge.p -= y_v.T @ (x @ y_v)
+
+    def _absorb_one(self, change: FloatArray, seen: FloatArray) -> None:
+        m, at, in_a = self.step.merge, self.cells[0], bool(self.from_a[0])
+        shared, y_i, y_v = self.shared[0], self.inner_i[0], self.inner_v[0]
+        d, r = float(change[at]), float(seen[at, at])
+        before = d / (1.0 + d * r)
+        r -= float(shared @ (y_i if in_a else y_v))
+        seen[at, at] = r
+        after = d / (1.0 + d * r)
+        _steps()[1](m.e_a, m.e_b, m.k, m.p, m.q, in_a, shared, self.rest[0], y_i, y_v, before, after)
+
+
+@cache
+def _steps() -> tuple[Callable[..., float], Callable[..., None]]:
+    """Return how a cell passes a merge and how it changes one: compiled where numba is installed."""
+    if numba_available():
+        from cosim.crossbar import tree_numba
+
+        return tree_numba.pass_merge, tree_numba.change_merge
+    return _pass_merge, _change_merge
+
+
+def _pass_merge(
+    e_a: FloatArray,
+    e_b: FloatArray,
+    k: FloatArray,
+    p: FloatArray,
+    q: FloatArray,
+    in_a: bool,
+    shared: FloatArray,
+    stay: FloatArray,
+    place_a: IntArray,
+    place_b: IntArray,
+    y_i: FloatArray,
+    y_v: FloatArray,
+    out: FloatArray,
+) -> float:
+    """Bring a vector through a merge: fill ``y_i``, ``y_v`` and ``out``; return ``shared . y``."""
+    if in_a:
+        np.matmul(q, shared, out=y_i)
+        np.negative(shared @ k, out=y_v)
+        out[place_a], out[place_b] = stay - e_a @ y_i, -(e_b @ y_v)
+        return float(shared @ y_i)
+    np.negative(k @ shared, out=y_i)
+    np.negative(p @ shared, out=y_v)
+    out[place_a], out[place_b] = -(e_a @ y_i), stay - e_b @ y_v
+    return float(shared @ y_v)
+
+
+def _change_merge(
+    e_a: FloatArray,
+    e_b: FloatArray,
+    k: FloatArray,
+    p: FloatArray,
+    q: FloatArray,
+    in_a: bool,
+    shared: FloatArray,
+    stay: FloatArray,
+    y_i: FloatArray,
+    y_v: FloatArray,
+    before: float,
+    after: float,
+) -> None:
+    """Change what is kept of a merge for one cell; ``before``, ``after``: ``d/(1 + d R)`` below and above it."""
+    coupling = e_a if in_a else e_b
+    coupling -= stay[:, None] * (before * shared)
+    scaled_i, scaled_v = (after * y_i)[:, None], (after * y_v)[:, None]
+    q += scaled_i * y_i
+    k -= scaled_i * y_v
+    p -= scaled_v * y_v
 
 
 @cache
@@ -120,6 +194,8 @@ class PendingCells:
 
     def __init__(self, tree: LineTree) -> None:
         self.tree = tree
+        self.most = MOST_PENDING if tree.conductance.size > ONE_BY_ONE else 1
+        """Cells that may wait; then `absorb` has to come before `set` of another one."""
         self.clear()
 
     def clear(self) -> None:
@@ -156,7 +232,7 @@ class PendingCells:
         return self._correction
 
     def currents(self, volts: FloatArray, into: slice | NDArray[np.intp], out: slice) -> FloatArray:
-        """What the pending cells add to ``F[out, into] v``; ``volts`` ``(batch, nets of into)``."""
+        """Return what the pending cells add to ``F[out, into] v``; ``volts`` ``(batch, nets of into)``."""
         return ((volts @ self.across[:, into].T) @ self.correction().T) @ self.across[:, out]
 
     def steps(self, row: int, column: int) -> list[Step]:
@@ -196,7 +272,7 @@ class PendingCells:
                 u = self._prune(u, row, column)
             meeting = self.meetings.get(step.key)
             if meeting is None:
-                meeting = self.meetings[step.key] = _Meeting(step)
+                meeting = self.meetings[step.key] = _Meeting(step, self.most)
             u, gain = meeting.add(step.in_a, at, u, others)
             own += gain
         if len(steps) == base:
@@ -262,7 +338,6 @@ def _bottom_up(key: Key) -> tuple[bool, int]:
 def factor(change: FloatArray, seen: FloatArray) -> FloatArray:
     """``(1 + D R)^-1 D``."""
     if change.size == 1:
-        one: FloatArray = np.array([[change[0] / (1.0 + change[0] * seen[0, 0])]])
-        return one
-    out: FloatArray = np.linalg.solve(np.eye(change.size) + change[:, None] * seen, np.diag(change))
-    return out
+        return np.array([[change[0] / (1.0 + change[0] * seen[0, 0])]])
+    out = np.linalg.solve(np.eye(change.size) + change[:, None] * seen, np.diag(change))
+    return np.asarray(out, dtype=np.float64)

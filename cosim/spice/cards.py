@@ -56,7 +56,7 @@ class Slot:
     @property
     def alterable(self) -> bool:
         """Whether the commands are short enough to be sent."""
-        return len(self.commands[0]) + 24 * len(self.values) < MAX_COMMAND
+        return 24 * len(self.values) + len(self.commands[0]) < MAX_COMMAND
 
 
 def source_slot(name: str, net: str, points: tuple[float, ...]) -> Slot:

@@ -232,16 +232,28 @@ def _slots(request: PhaseRequest, plans: Sequence[CellPlan], frame: Frame) -> It
         yield source_slot(source_name(node), node, points[waveform])
     marks = sorted({0, duration, *request.phase.strobes_fs})
     yield source_slot(MARK, MARK, tuple(number for instant in marks for number in (seconds(instant), 0.0)))
-    for site, (card, commands) in zip(frame.live, frame.live_blanks, strict=True):
-        yield Slot(
-            card, commands, initial_voltages(request.states[site.array], site, frame.twins[site.array])
-        )
-    for site, (card, commands) in zip(frame.still, frame.still_blanks, strict=True):
-        plan = plans[site.array]
-        yield Slot(card, commands, (float(plan.still_resistance[site.row, site.column]) + plan.series,))
+    for (card, commands), voltages in zip(frame.live_blanks, _live_voltages(request, frame), strict=True):
+        yield Slot(card, commands, voltages)
+    still = [
+        r
+        for plan, cells in zip(plans, frame.still_cells, strict=True)
+        for r in (plan.still_resistance[cells.place] + plan.series).tolist()
+    ]
+    for (card, commands), resistance in zip(frame.still_blanks, still, strict=True):
+        yield Slot(card, commands, (resistance,))
     for c in frame.graph.capacitors:
         voltage = initial_voltage(request, c.array, c.side, c.row, c.column)
         yield capacitor_slot(f"{'wb'[c.side]}{c.array}_{c.row}_{c.column}", c.node, c.capacitance, voltage)
+
+
+def _live_voltages(request: PhaseRequest, frame: Frame) -> list[tuple[float, ...]]:
+    """Return the initial voltages of the state nodes of every live cell, in the order of the frame."""
+    result: list[tuple[float, ...]] = []
+    for cells, state, twin in zip(frame.live_cells, request.states, frame.twins, strict=True):
+        if twin is not None:
+            values = state[cells.place].reshape(cells.state.shape) / np.array(twin.scale)
+            result += [tuple(row) for row in values.tolist()]
+    return result
 
 
 def initial_voltages(state: FloatArray, site: Site, twin: Subcircuit | None) -> tuple[float, ...]:

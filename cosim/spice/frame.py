@@ -87,6 +87,19 @@ class Frame:
         return {name: at for at, name in enumerate(self.saves)}
 
     @cached_property
+    def branch_places(self) -> tuple[Positions, Positions]:
+        """Columns of the voltages at both ends of every branch."""
+        first = [self.index[f"v({branch.first})"] for branch in self.graph.branches]
+        second = [self.index[f"v({branch.second})"] for branch in self.graph.branches]
+        return np.array(first, dtype=np.intp), np.array(second, dtype=np.intp)
+
+    @cached_property
+    def branch_resistances(self) -> NDArray[np.float64]:
+        """Total, wire and termination resistance of every branch [ohm], (3, branches)."""
+        parts = [(branch.total, branch.wire, branch.termination) for branch in self.graph.branches]
+        return np.array(parts, dtype=np.float64).reshape(-1, 3).T
+
+    @cached_property
     def live_cells(self) -> tuple[Cells, ...]:
         """The live cells of each array."""
         return tuple(self._cells(index, self.live, live=True) for index in range(len(self.twins)))

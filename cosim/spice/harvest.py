@@ -170,18 +170,17 @@ class Harvest:
 
     def _energy(self) -> Energy:
         delivered, absorbed = signed_product_integrals(self.time, self._net_voltage, self._net_current)
-        branches = self._graph.branches
-        total = np.array([branch.total for branch in branches])
-        drop = self._voltages([b.first for b in branches]) - self._voltages([b.second for b in branches])
-        flow = drop / total
+        first, second = self._plan.frame.branch_places
+        total, wire, termination = self._plan.frame.branch_resistances
+        flow = (self._values[:, first] - self._values[:, second]) / total
         squares = product_integral(self.time, flow, flow)
         return Energy(
             delivered=delivered,
             absorbed=absorbed,
             cells=tuple(product_integral(self.time, w.voltage, w.current) for w in self._cells),
             access=sum(w.access for w in self._cells),
-            wires=float(squares @ np.array([branch.wire for branch in branches])),
-            terminations=float(squares @ np.array([branch.termination for branch in branches])),
+            wires=float(squares @ wire),
+            terminations=float(squares @ termination),
             stored=self._stored(),
         )
 

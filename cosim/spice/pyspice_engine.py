@@ -212,8 +212,8 @@ class PySpiceEngine:
         worker = self._pool.take(deck.key, lambda: WorkerProcess(self._library, self._limits))
         try:
             worker.wait_ready()
-            text = "" if worker.key == deck.key else deck.text()
-            job = Job(deck.key, text, deck.alters(), deck.analysis.command(), deck.saves, deadline_s)
+            text, saves = ("", ()) if worker.key == deck.key else (deck.text(), deck.saves)
+            job = Job(deck.key, text, deck.alters(), deck.analysis.command(), saves, deadline_s)
             answer = worker.ask(job)
             if answer.lost:
                 worker.stop()

@@ -143,38 +143,34 @@ class Instance:
         return plots[0] if len(plots) == 1 and plots[0].startswith(kind) else ""
 
     def vectors(
-        self, plot: str, names: Sequence[str]
+        self, plot: str, names: Sequence[bytes]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """Return time (points,) and the named vectors (points, names), or None if one is not there."""
-        scale = self._view(f"{plot}.time" if plot.startswith("tran") else f"{plot}.{_plot_name(names[0])}")
-        if scale is None:
+        """Return time (points,) and vectors (points, names), or None if one is not there.
+
+        ``names`` are as `plot_name` gives them. PySpice's own ``plot`` wraps every vector of the plot in
+        unit classes, which takes longer than a short simulation; its binding is used below that.
+        """
+        transient, prefix = plot.startswith("tran"), f"{plot}.".encode("ascii")
+        find, buffer = self._ngspice._ngspice_shared.ngGet_Vec_Info, self._shared.ffi.buffer  # noqa: SLF001
+        scale = find(prefix + (b"time" if transient else names[0]))
+        if not scale or not scale.v_realdata:
             return None
-        values = np.empty((len(names), len(scale)))
+        points = int(scale.v_length)
+        time = np.frombuffer(buffer(scale.v_realdata, points * 8)).copy() if transient else np.zeros(points)
+        values = np.empty((len(names), points))
         for row, name in zip(values, names, strict=True):
-            samples = self._view(f"{plot}.{_plot_name(name)}")
-            if samples is None or len(samples) != len(scale):
+            vector = find(prefix + name)
+            if not vector or not vector.v_realdata or vector.v_length != points:
                 self._keep_output()
                 return None
-            row[:] = samples
-        time = scale.copy() if plot.startswith("tran") else np.zeros(len(scale))
+            row[:] = np.frombuffer(buffer(vector.v_realdata, points * 8))
         return time, values.T
 
-    def _view(self, name: str) -> NDArray[np.float64] | None:
-        """Return one real vector as it lies in ngspice's memory, valid until the next command.
 
-        PySpice's own ``plot`` wraps every vector of the plot in unit classes, which takes longer than
-        a short simulation; its binding is used below that.
-        """
-        info = self._ngspice._ngspice_shared.ngGet_Vec_Info(name.encode("ascii"))  # noqa: SLF001
-        if not info or not info.v_realdata:
-            return None
-        return np.frombuffer(self._shared.ffi.buffer(info.v_realdata, info.v_length * 8))
-
-
-def _plot_name(name: str) -> str:
+def plot_name(name: str) -> bytes:
     """Return the name in a plot of a saved vector: ``v(a)`` is ``a`` and ``i(v1)`` is ``v1#branch``."""
     inner = name[2:-1]
-    return f"{inner}#branch" if name.startswith("i(") else inner
+    return (f"{inner}#branch" if name.startswith("i(") else inner).encode("ascii")
 
 
 def new_subcircuit(name: str, nodes: Sequence[str], cards: Sequence[str]) -> Any:

@@ -33,6 +33,11 @@ _GIVEN_UP: Final = re.compile(
 _ABORTED: Final = re.compile(r"aborted|simulation interrupted", re.IGNORECASE)
 _NO_MEMORY: Final = re.compile(r"can't allocate|out of memory|memory exhausted", re.IGNORECASE)
 _ERROR: Final = re.compile(r"^\s*(fatal )?error\b", re.IGNORECASE)
+_ANY: Final = re.compile(
+    "|".join(each.pattern for each in (_NOT_UNDERSTOOD, _GIVEN_UP, _ABORTED, _NO_MEMORY)) + r"|error",
+    re.IGNORECASE,
+)
+"""What a log must hold before it is read line by line."""
 _HARMLESS: Final = re.compile(r"^\s*(note|warning|trying|comment)\b", re.IGNORECASE)
 
 
@@ -72,6 +77,8 @@ def _check_end(analysis: Transient, vectors: SpiceVectors, log: str) -> None:
 
 def complaint_in(log: str) -> SpiceError | None:
     """Return the error that the log of a simulation reports, or None where it reports none."""
+    if not _ANY.search(log):
+        return None
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     aborted = [line for line in lines if _ABORTED.search(line)]
     errors = [line for line in lines if _ERROR.match(line)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cosim.spice import wire
-from cosim.spice.pyspice_fence import Instance, InstanceLostError
+from cosim.spice.pyspice_fence import Instance, InstanceLostError, plot_name
 from cosim.spice.sandbox import (
     Limits,
     allow_processor_time,
@@ -26,7 +26,10 @@ from cosim.spice.verdict import complaint_in
 
 @dataclass(frozen=True)
 class Job:
-    """One deck for the worker; ``key`` tells whether the loaded circuit will do, and then ``text`` is empty."""
+    """One deck for the worker.
+
+    ``key`` tells whether the loaded circuit will do, and then ``text`` and ``saves`` are empty.
+    """
 
     key: str
     text: str
@@ -57,6 +60,7 @@ class Worker:
     def __init__(self, library: str) -> None:
         self.instance = Instance(library)
         self._key = ""
+        self._saves: tuple[bytes, ...] = ()
 
     def answer(self, job: Job) -> Answer:
         """Return what the simulation of ``job`` gave."""
@@ -69,7 +73,7 @@ class Worker:
             before = time.perf_counter()
             plot = self.instance.run(job.analysis)
             spent = time.perf_counter() - before
-            vectors = self.instance.vectors(plot, job.saves) if plot else None
+            vectors = self.instance.vectors(plot, self._saves) if plot else None
         except InstanceLostError as error:
             return Answer(None, f"{self.instance.log()}\n{error}", spent, 0.0, "", lost=True)
         log = self.instance.log()
@@ -82,6 +86,7 @@ class Worker:
         if job.key != self._key:
             self._key = ""
             self.instance.load(job.text)
+            self._saves = tuple(plot_name(name) for name in job.saves)
             self._key = job.key
         self.instance.commands(job.alters)
 

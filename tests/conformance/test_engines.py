@@ -52,7 +52,13 @@ CASES = [
     if size < 16 or not gated or wires == "R"
 ]
 CASES += [Case(4, "R", "mss-ktram", False), Case(4, "R", "rs-jspice", True)]
+LARGE = [
+    Case(8, "RC", "rs-ktram", False),
+    Case(16, "RC", "mss-firm", False),
+    Case(16, "RC", "rs-ktram", False),
+]
 CHARGED = [Case(size, "RC", preset, False) for size in (2, 4) for preset in ("mss-firm", "rs-ktram")]
+CHARGED += [Case(8, "RC", "mss-firm", False)]
 
 
 @pytest.fixture(scope="module", params=["subprocess", "pyspice"])
@@ -120,9 +126,7 @@ def dependences(n: int) -> csr_array:
     chain = diags_array(np.ones((3, n)), offsets=(-1, 0, 1), shape=(n, n))
     one, here = eye_array(n), eye_array(n * n)
     along_words, along_bits = kron(one, chain), kron(chain, one)
-    block = block_array(
-        [[along_words, here, here], [here, along_bits, here], [here, here, here]]
-    )
+    block = block_array([[along_words, here, here], [here, along_bits, here], [here, here, here]])
     ends = np.concatenate([cells[::n], n * n + cells[-n:]])
     energy = csr_array((np.ones(2 * n), (np.zeros(2 * n, dtype=int), ends)), shape=(1, 3 * n * n))
     return csr_array(block_array([[block, None], [energy, csr_array((1, 1))]]))
@@ -179,7 +183,11 @@ def charged(case: Case) -> tuple[FloatArray, float]:
     return circuit_reference(write_request(case))
 
 
-@pytest.mark.parametrize("case", CHARGED, ids=str)
+@pytest.mark.parametrize(
+    "case",
+    [*CHARGED, *(pytest.param(case, marks=pytest.mark.acceptance) for case in LARGE)],
+    ids=str,
+)
 def test_write_pulse_with_charged_lines_agrees_with_an_own_integration(
     spice: NgspiceBackend, case: Case
 ) -> None:
@@ -218,13 +226,19 @@ def test_direct_current_solution(spice: NgspiceBackend, size: int, wires: str, p
 
 
 @pytest.mark.parametrize("preset", ["mss-firm", "rs-ktram"])
-def test_alternating_backends_end_where_either_alone_ends(spice: NgspiceBackend, preset: str) -> None:
-    first = write_request(Case(4, "R", preset, False))
+@pytest.mark.parametrize(
+    ("size", "phases"), [(4, 4), *(pytest.param(n, 20, marks=pytest.mark.acceptance) for n in (4, 8))]
+)
+def test_alternating_backends_end_where_either_alone_ends(
+    spice: NgspiceBackend, preset: str, size: int, phases: int
+) -> None:
+    """An open-loop pulse train on the same crossbar."""
+    first = write_request(Case(size, "R", preset, False))
     other = BehavioralBackend(tolerances=Tolerances(refine=8))
     ends = []
     for order in ((spice, spice), (other, other), (spice, other), (other, spice)):
         request = first
-        for k in range(10):
+        for k in range(phases):
             request = replace(request, states=order[k % 2].run(request).states)
         ends.append(request.states[0])
     assert max(np.abs(end - ends[0]).max() for end in ends) <= 2e-4

@@ -73,6 +73,6 @@ def endless() -> Deck:
 
 @pytest.fixture
 def slow() -> Deck:
-    """A transient that takes about a second, with a result that depends on all of it."""
+    """A transient that takes about half a second, with a result that depends on all of it."""
     cards = ("v1 a 0 sin(0 1 1meg)", "r1 a b 1k", "c1 b 0 1n ic=0.25", "b1 0 c i=v(b)*v(b)", "c2 c 0 1u ic=0")
-    return Deck("slow", cards, (), ("v(b)", "v(c)"), Transient(1e-3, 5e-9))
+    return Deck("slow", cards, (), ("v(b)", "v(c)"), Transient(4e-4, 5e-9))

@@ -161,7 +161,7 @@ def test_memory_is_bounded(endless: Deck, ramp: Deck) -> None:
         body=(*endless.body, "rx a n0 1", "ry n400 0 1", *chain),
         saves=tuple(f"v(n{k})" for k in range(400)),
     )
-    hungry = PySpiceEngine(retries=0, limits=Limits(memory=400 << 20, file=0))
+    hungry = PySpiceEngine(retries=0, limits=Limits(memory=300 << 20, file=0))
     try:
         hungry.run(ramp, 10)
         with pytest.raises(SpiceCrashError, match="memory"):
