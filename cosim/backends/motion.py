@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosim.crossbar.network import CrossbarArray
 from cosim.devices.base import DeviceModel, FloatArray
 
 _NODES = np.linspace(0.0, 1.0, 9)
@@ -93,7 +92,8 @@ def simpson(panels: int) -> FloatArray:
 
 
 def drift(
-    array: CrossbarArray,
+    device: DeviceModel,
+    series: float,
     state: FloatArray,
     conductance: FloatArray,
     cell_voltages: FloatArray,
@@ -102,15 +102,14 @@ def drift(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the changes of state and the exposures that instants contribute, states taken as fixed.
 
-    ``cell_voltages`` ``(instants, rows, columns)`` [V] with quadrature weights ``weights_s``
-    ``(instants,)``; both results have the same shape. Exact for one instant (constant voltage), and to
-    first order of the change otherwise. ``conductance``: of the devices [S].
+    ``cell_voltages`` ``(instants, ...cells)`` [V] with quadrature weights ``weights_s`` ``(instants,)``;
+    both results have the same shape. Exact for one instant (constant voltage), and to first order of
+    the change otherwise. ``conductance``: of the devices [S]; ``series``: access resistance [ohm].
     """
-    device = array.device
     voltage = cell_voltages
-    if array.cell.gated:
-        voltage = cell_voltages / (1.0 + array.cell.series_resistance * conductance)
-    weights = weights_s[:, None, None]
+    if series:
+        voltage = cell_voltages / (1.0 + series * conductance)
+    weights = weights_s.reshape(-1, *(1,) * (cell_voltages.ndim - 1))
     moved = device.advance(state, voltage, weights, temperature) - state
     if not device.stochastic:
         return moved, moved

@@ -170,19 +170,42 @@ class MatrixCache:
         count = len(self.dirty)
         with one_thread():
             for (row, column), value in self.dirty.items():
-                if len(self.pending) >= self.pending.most and (row, column) not in self.pending.place:
-                    before = self.absorbed // CHECK_EVERY
-                    self.absorbed += len(self.pending)
-                    self.pending.absorb()
-                    self._measure()
-                    stale = self.absorbed // CHECK_EVERY > before and not self._agrees()
-                    if stale or self._drift > _GROWTH:
-                        return None
+                if not self._make_room(row, column):
+                    return None
                 if not self.pending.set(row, column, value):
                     return None
         self.dirty.clear()
         self.updates += count
         return f"cached matrix, {count} cell{'s' if count > 1 else ''} updated"
+
+    def _make_room(self, row: int, column: int) -> bool:
+        """Bring pending cells into the tree if this one is one too many; False if it must be built again."""
+        assert self.pending is not None
+        if len(self.pending) < self.pending.most or (row, column) in self.pending.place:
+            return True
+        before = self.absorbed // CHECK_EVERY
+        self.absorbed += len(self.pending)
+        self.pending.absorb()
+        self._measure()
+        stale = self.absorbed // CHECK_EVERY > before and not self._agrees()
+        return not stale and self._drift <= _GROWTH
+
+    def cell_voltage(self, row: int, column: int, drive: dict[int, FloatArray]) -> FloatArray | None:
+        """Return the voltage across one cell [V], ``(inputs,)``; None where the line solver has to answer.
+
+        The matrix must be up to date (`ready`); ``drive`` as `read`.
+        """
+        if self.tree is None or self.pending is None or self.dirty or not drive:
+            return None
+        with one_thread():
+            if not self._make_room(row, column):
+                self.drop()
+                return None
+            volts = np.zeros((next(iter(drive.values())).shape[0], self.tree.response.shape[0]))
+            for side, v in drive.items():
+                columns, lines = self.tree.places[side]
+                volts[:, columns] = v if lines is None else v[:, lines]
+            return self.pending.voltage(row, column, volts)
 
     # -- how good it is ------------------------------------------------------------------------------
 

@@ -65,10 +65,11 @@ def pulse(
         raise CrossbarError(
             "the edges and the plateau of a pulse must last at least 1 fs, and its delay must not be negative"
         )
+    low, high = base + 0.0, amplitude + 0.0  # no -0.0: equal to 0.0 for the cache
     start = (0,) if delay_fs else ()
     top = delay_fs + rise_fs
     times = (*start, delay_fs, top, top + width_fs, top + width_fs + fall_fs)
-    return Waveform(times, (*(base for _ in start), base, amplitude, amplitude, base))
+    return Waveform(times, (*(low for _ in start), low, high, high, low))
 
 
 @dataclass(frozen=True, slots=True)

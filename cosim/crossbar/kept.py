@@ -194,6 +194,34 @@ class CrossbarNetwork:
         ends = (lines.i_left, lines.i_right, lines.i_top, lines.i_bottom)
         return LineCurrents(*ends, lines.delivered(), solution.error_bound, solution.applied)
 
+    def cell_voltage(
+        self,
+        row: int,
+        column: int,
+        word_line_voltage: ArrayLike,
+        bit_line_voltage: ArrayLike = 0.0,
+        word_line_right_voltage: ArrayLike = 0.0,
+        bit_line_top_voltage: ArrayLike = 0.0,
+    ) -> FloatArray:
+        """Voltage across one cell, word minus bit node [V], ``(...)``: what a write pulse needs of its target.
+
+        Raises
+        ------
+        CrossbarError
+            There is no such cell, or a voltage is refused.
+        """
+        if not (0 <= row < self._g.shape[0] and 0 <= column < self._g.shape[1]):
+            raise CrossbarError(f"there is no cell [{row}, {column}] in an array of shape {self._g.shape}")
+        drive = (word_line_voltage, word_line_right_voltage, bit_line_top_voltage, bit_line_voltage)
+        batch, live = live_drives(drive, self._g.shape)
+        if self._cache is not None and self._cache.ready(self._g, int(np.prod(batch)) if batch else 1):
+            found = self._cache.cell_voltage(row, column, live)
+            if found is not None:
+                return found.reshape(batch)
+        solution = self.solve(word_line_voltage, bit_line_voltage, word_line_right_voltage, bit_line_top_voltage)
+        out: FloatArray = solution.device_voltage[..., row, column]
+        return out
+
     def _from_matrix(self, drive: tuple[ArrayLike, ...], sides: tuple[int, ...]) -> LineCurrents | None:
         """Answer by the matrix, where that pays and holds."""
         if self._cache is None or self._cache.refused is not None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cosim.crossbar.line_values import FloatArray, LineSolution, LineSystem
-from cosim.crossbar.lines import DEFAULT_TOLERANCE, KernelName, solve_lines
+from cosim.crossbar.lines import DEFAULT_TOLERANCE, KernelName, end_currents, solve_lines
 
 if TYPE_CHECKING:
     from cosim.crossbar.tree_ends import IntArray
@@ -160,10 +160,18 @@ class ReadCache:
         if found is None:
             ampere = np.zeros(kept.conductance.shape)
             ampere.reshape(-1)[cell] = 1.0
-            found = kept.unit[cell] = solve_lines(
+            unit = solve_lines(
                 kept.system, kept.conductance, injected_word=ampere, injected_bit=-ampere,
                 tolerance=self.tolerance, kernel=self.kernel,
             )  # fmt: skip
+            drive = (unit.v_left, unit.v_right, unit.v_top, unit.v_bottom)
+            word, bit = unit.cell_current - ampere, ampere - unit.cell_current
+            if kept.system.shunt_word is not None:
+                word = word + kept.system.shunt_word * unit.word_voltage
+            if kept.system.shunt_bit is not None:
+                bit = bit + kept.system.shunt_bit * unit.bit_voltage
+            left, right, top, bottom = end_currents(kept.system, word, bit, drive)
+            found = kept.unit[cell] = replace(unit, i_left=left, i_right=right, i_top=top, i_bottom=bottom)
         return found
 
     def _fresh(

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cosim.crossbar.line_values import FloatArray
     from cosim.crossbar.tree_ends import IntArray
 
 
-_compiled: Any = numba.njit(cache=True, fastmath=True, error_model="numpy")
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
+
+def _compiled(function: _F) -> _F:
+    """Compile a kernel; the machine code is kept on disk between runs."""
+    settings: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+    kernel: _F = numba.njit(fastmath={"contract", "reassoc", "nsz"}, **settings)(function)
+    return kernel
 
 
 @_compiled

@@ -225,6 +225,15 @@ class PendingCells:
         self._correction = None
         return True
 
+    def voltage(self, row: int, column: int, volts: FloatArray) -> FloatArray:
+        """Return the voltage across a cell [V], ``(batch,)``, for tied nets ``(batch, tied)``; it becomes pending."""
+        at = self.place.get((row, column))
+        if at is None:
+            at = self._follow(row, column)
+        across = volts @ self.across.T
+        out: FloatArray = across[:, at] - (across @ self.correction().T) @ self.seen[at]
+        return out
+
     def correction(self) -> FloatArray:
         """``X``, ``(cells, cells)`` [S]."""
         if self._correction is None:
@@ -308,6 +317,7 @@ class PendingCells:
         self.seen = seen
         self.across = np.concatenate([self.across, w[None]])
         self.change = np.append(self.change, 0.0)
+        self._correction = None
 
     # -- into the tree -------------------------------------------------------------------------------
 

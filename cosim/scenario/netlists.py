@@ -133,7 +133,10 @@ def _named(reference: str) -> object:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"'{file}' cannot be run: {type(error).__name__}: {error}") from error
     if not hasattr(module, name):
         raise InputError(f"there is no '{name}' in '{file}'")
     found = getattr(module, name)

@@ -249,3 +249,5 @@ def test_endless_phase_does_not_outlive_the_run(engine: str, tmp_path: Path) -> 
         process.kill()
         process.wait()
     assert no_orphan_lives(tmp_path)
+    if engine == "pyspice":
+        assert list(tmp_path.glob(f"{FOLDER}*")) == []

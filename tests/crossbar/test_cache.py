@@ -235,7 +235,7 @@ def updates(n: int, count: int) -> None:
         if k % 10 == 9:
             wanted = solve(network.conductance, v, 1.0, 1.0, tolerance=1e-13)
             worst = max(worst, float(np.max(np.abs(found.bit_line_current / wanted.bit_line_current - 1))))
-    print(
+    print(  # noqa: T201
         f"{n}x{n}: {count} updates, largest relative error of a bit-line current {worst:.1e}, by {sorted(done)}"
     )
     assert worst <= 1e-10
@@ -250,3 +250,21 @@ def test_many_updates_in_a_row() -> None:
 @pytest.mark.parametrize("n", [64, 128, 256])
 def test_five_hundred_updates_in_a_row(n: int) -> None:
     updates(n, 500)
+
+
+def test_voltage_of_the_written_cell() -> None:
+    rng = np.random.default_rng(3)
+    network = CrossbarNetwork(10.0 ** -rng.uniform(3, 5, (130, 110)), 1.0, 1.0, 5.0, 5.0)
+    v, bias = rng.uniform(0, 1, 130), rng.uniform(0, 0.2, 110)
+    network.prepare()
+    for k in range(40):
+        cell = (int(rng.integers(130)), int(rng.integers(110)))
+        network.write(*cell, float(10.0 ** -rng.uniform(3, 5)))
+        if k % 5:
+            continue
+        wanted = solve(network.conductance, v, 1.0, 1.0, 5.0, 5.0, bit_line_voltage=bias).device_voltage
+        for row, column in (cell, (7, 9)):
+            found = network.cell_voltage(row, column, v, bias)
+            np.testing.assert_allclose(found, wanted[row, column], rtol=1e-9)
+    with pytest.raises(CrossbarError, match=r"no cell \[130, 0\]"):
+        network.cell_voltage(130, 0, v)

@@ -99,7 +99,9 @@ def test_four_port_models_are_the_whole_array(n: int) -> None:
     np.testing.assert_allclose(found.net_current[n : 2 * n], whole.i_bottom, atol=1e-10 * scale, rtol=0)
     assert np.abs(found.net_current[2 * n :]).max() <= 1e-10 * scale
     error = np.abs(found.net_current[n : 2 * n] / whole.i_bottom - 1).max()
-    print(f"{n}x{n} from four port models: largest relative error of a bit-line current {error:.1e}")
+    print(  # noqa: T201
+        f"{n}x{n} from four port models: largest relative error of a bit-line current {error:.1e}"
+    )
     assert error <= 1e-10
 
 
@@ -174,7 +176,7 @@ def test_ngspice_with_a_port_model(n: int, tmp_path: Path) -> None:
         assert np.abs(found["model"][side] - found["array"][side]).max() <= 1e-9 * scale
         assert np.abs(found["model"][side] - getattr(found["ours"], f"i_{side}")).max() <= 1e-9 * scale
     small, whole = found["sizes"]
-    print(
+    print(  # noqa: T201
         f"\n{n}x{n} in ngspice: all resistors {found['array s']:.2f} s ({whole.nodes} nodes, {whole.resistors} "
         f"resistors), port model {found['model s']:.2f} s ({small.nodes} nodes, {small.resistors} resistors)"
     )

@@ -148,11 +148,13 @@ def test_text_is_a_circuit_and_passes_the_guard(bench: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_circuit_that_is_not_there(bench: Path) -> None:
+def test_circuit_that_is_not_there(bench: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import nothing_of_that_name")
     for reference, words in (
         ("bench.py", "must be given as FILE.py:NAME"),
         ("bench:circuit", "must be given as FILE.py:NAME"),
         ("bench.py:a b", "must be given as FILE.py:NAME"),
+        (f"{tmp_path}/broken.py:circuit", "broken.py' cannot be run: ModuleNotFoundError: No module"),
         ("nix.py:circuit", "there is no file 'nix.py'"),
         (f"{bench}:nix", "there is no 'nix' in"),
     ):

@@ -94,7 +94,7 @@ def test_fault_7_the_library_is_found_by_the_path_that_was_given(tmp_path: Path)
 
 
 def test_a_vector_that_was_not_saved_is_none(tmp_path: Path) -> None:
-    code = "host.load(GOOD); print(host.vectors(host.run('op'), [b"b"]))"
+    code = "host.load(GOOD); print(host.vectors(host.run('op'), [b'b']))"
     assert hosted(code, tmp_path) == "None"
 
 

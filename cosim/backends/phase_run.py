@@ -1,0 +1,424 @@
+"""One phase in flight: steps, corrections, quadrature.
+
+`cosim.backends.behavioral` tells the method.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.backends import motion
+from cosim.backends import response as network
+from cosim.backends.response import Ledger, Prepared, Response
+from cosim.crossbar.backend import PhaseRequest
+from cosim.crossbar.drive import drive_columns
+from cosim.devices.base import FloatArray
+from cosim.errors import InternalError
+from cosim.units import seconds
+
+_MAX_STEPS = 1_000_000
+_CORRECTIONS = 4
+_EDGE_RULE = motion.simpson(8)
+_EDGE_NODES = np.linspace(0.0, 1.0, 17)
+_ROUGH_RULE = motion.simpson(1)
+_ROUGH_NODES = np.linspace(0.0, 1.0, 3)
+
+States = tuple[FloatArray, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerances:
+    """Step control, in fractions of the full state range.
+
+    ``still``: a phase that moves no state by more than this is solved with fixed states. ``weak``: the
+    same for one stretch between corners. ``active``: cells that move less in a step do so at fixed
+    voltages. ``coupling``: accepted difference between the states that the network was solved for and
+    the states that came out. ``step``: accepted difference of two quadrature rules. ``move``: largest
+    change in one step. ``refine``: every
+    stretch is cut into at least so many steps, and none is taken as still or weak (for convergence tests).
+    """
+
+    still: float = 1e-8
+    weak: float = 5e-5
+    active: float = 1e-8
+    coupling: float = 5e-6
+    step: float = 1e-5
+    move: float = 0.15
+    refine: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Point:
+    """The network at one instant; ``solved`` are the states that it was solved for, near ``states``."""
+
+    states: States
+    solved: States
+    device: States
+    response: Response
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moves:
+    """What every stretch would move at the voltages of the frozen network: per array ``(stretches, ...)``."""
+
+    change: tuple[FloatArray, ...]
+    exposure: tuple[FloatArray, ...]
+
+
+class PhaseRun:
+    """One phase in flight."""
+
+    def __init__(self, request: PhaseRequest, wires: bool, tolerances: Tolerances) -> None:
+        self.request, self.tolerances = request, tolerances
+        self.arrays = request.network.arrays
+        self.corners = request.phase.corners_fs()
+        self.lengths = [seconds(b - a) for a, b in itertools.pairwise(self.corners)]
+        self.columns, self.net_column = drive_columns(request.phase, request.network.nets, self.corners)
+        driven = tuple((self.columns[0] == self.columns[0])[self.net_column].tolist())
+        self.prepared: Prepared = network.prepare(request.network, driven, wires)
+        self.ledger = Ledger(self.prepared)
+        self.stochastic = any(array.device.stochastic for array in self.arrays)
+        self.responses: dict[int, Response] = {}
+        self.steps = 0
+
+    @cached_property
+    def table(self) -> FloatArray:
+        """Voltage of every net at every corner, ``(corners, nets)``; NaN where a net floats."""
+        return np.ascontiguousarray(self.columns[:, self.net_column])
+
+    @cached_property
+    def exposure(self) -> list[FloatArray]:
+        """Exposure of every cell so far, for stochastic devices."""
+        return [np.zeros(array.shape) for array in self.arrays]
+
+    def conductances(self, states: States) -> tuple[States, States]:
+        """Return per array the device conductances and what the lines see of them [S]."""
+        device, seen = [], []
+        for array, state in zip(self.arrays, states, strict=True):
+            g = array.device.conductance(state)
+            device.append(g)
+            seen.append(g / (1.0 + array.cell.series_resistance * g) if array.cell.gated else g)
+        return tuple(device), tuple(seen)
+
+    def point(self, drives: FloatArray, states: States) -> _Point:
+        """Solve the network at one instant."""
+        device, seen = self.conductances(states)
+        if not np.any(np.abs(drives) > 0):
+            return _Point(states, states, device, network.silent(self.prepared, drives))
+        return _Point(states, states, device, network.solve(self.prepared, seen, drives[None, :])[0])
+
+    def frozen(self) -> list[_Point]:
+        """Return the network at every corner with the states of the start; equal drives share a response."""
+        states = self.request.states
+        device, seen = self.conductances(states)
+        live: NDArray[np.bool_] = np.any(np.abs(self.table) > 0, axis=1)
+        rows: dict[bytes, int] = {}
+        order = [
+            rows.setdefault(drives.tobytes(), k) if alive else -1
+            for k, (drives, alive) in enumerate(zip(self.table, live.tolist(), strict=True))
+        ]
+        distinct = list(rows.values())
+        solved = network.solve(self.prepared, seen, self.table[distinct]) if distinct else []
+        by_row = dict(zip(distinct, solved, strict=True))
+        by_row[-1] = network.silent(self.prepared, self.table[0])
+        return [_Point(states, states, device, by_row[row]) for row in order]
+
+    def level(self, points: list[_Point]) -> tuple[Response, FloatArray] | None:
+        """Return the one live response and its share at each corner, if the phase has but one.
+
+        Most phases are single pulses: every instant is a multiple of one solution.
+        """
+        live = {id(point.response): k for k, point in enumerate(points) if point.response.net_voltage.any()}
+        if len(live) != 1:
+            return None
+        only = points[next(iter(live.values()))].response
+        return only, np.array([1.0 if point.response is only else 0.0 for point in points])
+
+    def quick_moves(
+        self, response: Response, shares: FloatArray
+    ) -> tuple[list[FloatArray], list[FloatArray]]:
+        """Return changes and exposures of a whole single-level phase, three instants an edge."""
+        edges = float(np.dot(np.abs(np.diff(shares)), self.lengths))
+        flat = float(np.dot(np.minimum(shares[1:], shares[:-1]), self.lengths))
+        rest = sum(self.lengths) - edges - flat
+        weights = np.array((rest + edges / 6, 4 * edges / 6, flat + edges / 6))
+        scale = np.array((0.0, 0.5, 1.0))[:, None, None]
+        changes, exposures = [], []
+        for a, (array, state) in enumerate(zip(self.arrays, self.request.states, strict=True)):
+            if not array.device.moves:
+                changes.append(np.zeros(array.shape))
+                exposures.append(changes[-1])
+                continue
+            moved, exposed = motion.drift(
+                array.device, array.cell.series_resistance, state, array.device.conductance(state),
+                scale * response.arrays[a].voltage, weights, self.request.temperature,
+            )  # fmt: skip
+            changes.append(moved.sum(axis=0))
+            exposures.append(exposed.sum(axis=0))
+        return changes, exposures
+
+    def moves(self, points: list[_Point]) -> _Moves:
+        """Return what every stretch would move, all states taken as fixed.
+
+        All cells at three instants an edge; those that move by more than `Tolerances.active` once more
+        with the fine rule.
+        """
+        change, exposure = [], []
+        for a, array in enumerate(self.arrays):
+            if not array.device.moves:
+                change.append(np.zeros((len(self.lengths), *array.shape)))
+                exposure.append(change[-1])
+                continue
+            voltage = np.array([point.response.arrays[a].voltage for point in points])
+            every: Any = (slice(None), slice(None))
+            moved, exposed = self._swept(a, points, voltage, every, _ROUGH_NODES, _ROUGH_RULE)
+            cells = np.nonzero((np.abs(moved) > self.tolerances.active).any(axis=0))
+            if cells[0].size:
+                chosen: Any = (slice(None), *cells)
+                moved[chosen], fine = self._swept(a, points, voltage[chosen], cells, _EDGE_NODES, _EDGE_RULE)
+                if array.device.stochastic:
+                    exposed[chosen] = fine
+            change.append(moved)
+            exposure.append(exposed if array.device.stochastic else moved)
+        return _Moves(tuple(change), tuple(exposure))
+
+    def _swept(
+        self,
+        a: int,
+        points: list[_Point],
+        voltage: FloatArray,
+        cells: Any,
+        nodes: FloatArray,
+        rule: FloatArray,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return changes and exposures ``(stretches, ...cells)`` of some cells of array ``a``."""
+        index, weight, share, starts = self._nodes(points, nodes, rule)
+        array = self.arrays[a]
+        device = array.device if isinstance(cells[0], slice) else array.device.select(cells)
+        part = share.reshape(-1, *(1,) * (voltage.ndim - 1))
+        moved, exposed = motion.drift(
+            device, array.cell.series_resistance, self.request.states[a][cells], points[0].device[a][cells],
+            (1.0 - part) * voltage[index] + part * voltage[index + 1], weight, self.request.temperature,
+        )  # fmt: skip
+        change: FloatArray = np.add.reduceat(moved, starts, axis=0)
+        if not array.device.stochastic:
+            return change, change
+        return change, np.add.reduceat(exposed, starts, axis=0)
+
+    def _nodes(
+        self, points: list[_Point], nodes: FloatArray, rule: FloatArray
+    ) -> tuple[NDArray[np.intp], FloatArray, FloatArray, list[int]]:
+        """Return quadrature nodes of all stretches: stretch, weight [s], share of the way, first of each."""
+        index: list[int] = []
+        weight: list[float] = []
+        share: list[float] = []
+        starts = []
+        for k, length in enumerate(self.lengths):
+            starts.append(len(index))
+            if points[k].response is points[k + 1].response:
+                index.append(k)
+                weight.append(length)
+                share.append(0.0)
+            else:
+                index.extend([k] * len(nodes))
+                weight.extend((rule * length).tolist())
+                share.extend(nodes.tolist())
+        return np.array(index), np.array(weight), np.array(share), starts
+
+    def largest(self, changes: list[FloatArray]) -> float:
+        """Return the largest absolute change, in fractions of each device's state range."""
+        worst = 0.0
+        for change, array in zip(changes, self.arrays, strict=True):
+            low, high = array.device.state_bounds()
+            worst = max(
+                worst, float(np.abs(change).max(initial=0.0)) / (high - low if high < np.inf else 1.0)
+            )
+        return worst
+
+
+def still(run: PhaseRun, points: list[_Point]) -> States | None:
+    """Return the final states if no state moves noticeably in the phase, and account it; else None."""
+    single = run.level(points)
+    if single is not None:
+        changes, exposures = run.quick_moves(*single)
+    else:
+        moves = run.moves(points)
+        changes = [change.sum(axis=0) for change in moves.change]
+        exposures = [exposure.sum(axis=0) for exposure in moves.exposure]
+    if run.largest(changes) > run.tolerances.still:
+        return None
+    for k, length in enumerate(run.lengths):
+        run.ledger.linear(points[k].response, points[k + 1].response, points[k].device, length)
+    if run.stochastic:
+        run.exposure = exposures
+    run.responses = {corner: point.response for corner, point in zip(run.corners, points, strict=True)}
+    return tuple(state + change for state, change in zip(run.request.states, changes, strict=True))
+
+
+def moving(run: PhaseRun, points: list[_Point], moves: _Moves) -> States:
+    """Integrate the phase with moving states; returns the final ones."""
+    current, travelled = points[0], 0.0
+    run.responses[run.corners[0]] = current.response
+    for k in range(len(run.lengths)):
+        changes = [change[k] for change in moves.change]
+        expected = run.largest(changes)
+        if run.tolerances.refine == 1 and expected <= run.tolerances.weak:
+            fresh = travelled <= run.tolerances.weak
+            current = _weak(run, current, k, moves, points[k + 1] if fresh else None)
+        else:
+            exposures = [exposure[k] for exposure in moves.exposure]
+            current = _strong(run, current, points, k, (changes, exposures))
+        travelled += expected
+        run.responses[run.corners[k + 1]] = current.response
+    return current.states
+
+
+def _weak(run: PhaseRun, start: _Point, k: int, moves: _Moves, known: _Point | None) -> _Point:
+    """Advance over a stretch that moves little: conductances fixed, voltages as in the frozen network."""
+    drives = run.table[k + 1]
+    if known is not None:
+        response = known.response
+    elif np.array_equal(drives, run.table[k], equal_nan=True):
+        response = start.response
+    elif not np.any(np.abs(drives) > 0):
+        response = network.silent(run.prepared, drives)
+    else:
+        _, seen = run.conductances(start.solved)
+        response = network.solve(run.prepared, seen, drives[None, :])[0]
+    run.ledger.linear(start.response, response, start.device, run.lengths[k])
+    for sums, exposure in zip(run.exposure, moves.exposure, strict=True):
+        sums += exposure[k]
+    states = tuple(state + change[k] for state, change in zip(start.states, moves.change, strict=True))
+    return _Point(states, start.solved, start.device, response)
+
+
+def _strong(
+    run: PhaseRun,
+    start: _Point,
+    points: list[_Point],
+    k: int,
+    moves: tuple[list[FloatArray], list[FloatArray]],
+) -> _Point:
+    """Integrate one stretch between corners in steps, each as long as the tolerances allow."""
+    longest = 1.0 / max(run.tolerances.refine, math.ceil(run.largest(moves[0]) / run.tolerances.move))
+    done, width, current = 0.0, longest, start
+    first, last = run.table[k], run.table[k + 1]
+    apart = run.largest([a - b for a, b in zip(start.states, start.solved, strict=True)])
+    if apart > run.tolerances.weak or (run.tolerances.refine > 1 and apart > 0):
+        current = run.point(first, start.states)
+    constant = points[k].response is points[k + 1].response
+    while done < 1.0:
+        if done + width > 1.0 - 1e-9:
+            width = 1.0 - done
+        run.steps += 1
+        if run.steps > _MAX_STEPS:
+            raise InternalError(f"a {run.request.phase.kind} phase needs more than {_MAX_STEPS} steps")
+        end = done + width if width < 1.0 - done else 1.0
+        middle = done + 0.5 * width
+        drives = ((1 - middle) * first + middle * last, (1 - end) * first + end * last)
+        whole = done == 0.0 and end == 1.0
+        accepted = _step(run, current, drives, width * run.lengths[k], moves if whole else None, constant)
+        if accepted is None:
+            width *= 0.5
+            continue
+        current, done = accepted, end
+        width = min(2 * width, longest)
+    return current
+
+
+def _step_moves(
+    run: PhaseRun, start: _Point, end: Response, duration_s: float
+) -> tuple[list[FloatArray], list[FloatArray]]:
+    """Return per array change and exposure of all cells over a step at the voltages of its two ends."""
+    changes, exposures = [], []
+    for k, (array, state) in enumerate(zip(run.arrays, start.states, strict=True)):
+        if not array.device.moves:
+            changes.append(np.zeros(array.shape))
+            exposures.append(changes[-1])
+            continue
+        nodes = _EDGE_NODES[:, None, None]
+        voltages = (1 - nodes) * start.response.arrays[k].voltage + nodes * end.arrays[k].voltage
+        moved, exposed = motion.drift(
+            array.device, array.cell.series_resistance, state, start.device[k], voltages,
+            _EDGE_RULE * duration_s, run.request.temperature,
+        )  # fmt: skip
+        changes.append(moved.sum(axis=0))
+        exposures.append(exposed.sum(axis=0))
+    return changes, exposures
+
+
+def _step(
+    run: PhaseRun,
+    start: _Point,
+    drives: tuple[FloatArray, FloatArray],
+    duration_s: float,
+    moves: tuple[list[FloatArray], list[FloatArray]] | None,
+    constant: bool,
+) -> _Point | None:
+    """Try one step; returns its end point, or None if it must be halved.
+
+    ``moves``: change and exposure of all cells where they are known already; ``constant``: the drives do
+    not change over the step.
+    """
+    middle = end = start
+    if not constant:
+        middle, end = run.point(drives[0], start.states), run.point(drives[1], start.states)
+    changes, exposures = moves if moves is not None else _step_moves(run, start, end.response, duration_s)
+    masks = [np.nonzero(np.abs(change) > run.tolerances.active) for change in changes]
+    guesses: list[tuple[FloatArray, FloatArray] | None] = [None] * len(run.arrays)
+    mismatch = np.inf
+    courses: list[motion.Course] = []
+    wholes: list[FloatArray] = []
+    for _ in range(_CORRECTIONS):
+        courses = _courses(run, start, middle, end, masks, guesses, duration_s)
+        halves, wholes = [], []
+        for state, change, mask, course in zip(start.states, changes, masks, courses, strict=True):
+            half, whole = state + 0.5 * change, state + change
+            half[mask], whole[mask] = course.middle, course.end
+            halves.append(half)
+            wholes.append(whole)
+        mismatch = max(
+            run.largest([a - b for a, b in zip(halves, middle.solved, strict=True)]),
+            run.largest([a - b for a, b in zip(wholes, end.solved, strict=True)]),
+        )
+        if mismatch <= run.tolerances.coupling and end is not start:
+            break
+        middle, end = run.point(drives[0], tuple(halves)), run.point(drives[1], tuple(wholes))
+        guesses = [(course.middle, course.end) for course in courses]
+    if mismatch > run.tolerances.coupling or max(course.error for course in courses) > run.tolerances.step:
+        return None
+    if run.stochastic:
+        for sums, exposure, mask, course in zip(run.exposure, exposures, masks, courses, strict=True):
+            sums += exposure
+            sums[mask] += course.exposure - exposure[mask]
+    for point, weight in ((start, 1 / 6), (middle, 4 / 6), (end, 1 / 6)):
+        run.ledger.add(point.response, point.device, weight * duration_s, weight * duration_s)
+    return _Point(tuple(wholes), end.solved, end.device, end.response)
+
+
+def _courses(
+    run: PhaseRun,
+    start: _Point,
+    middle: _Point,
+    end: _Point,
+    masks: list[Any],
+    guesses: list[tuple[FloatArray, FloatArray] | None],
+    duration_s: float,
+) -> list[motion.Course]:
+    result = []
+    for k, (array, mask, guess) in enumerate(zip(run.arrays, masks, guesses, strict=True)):
+        voltages = tuple(point.response.arrays[k].voltage[mask] for point in (start, middle, end))
+        result.append(
+            motion.course(
+                array.device.select(mask), array.cell.series_resistance, start.states[k][mask],
+                (voltages[0], voltages[1], voltages[2]), duration_s, run.request.temperature, guess,
+            )
+        )  # fmt: skip
+    return result
