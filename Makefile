@@ -50,7 +50,7 @@ accept-solver: setup
 
 accept-updates: setup
 	$(BIN)/python benchmarks/updates.py --accept
-	$(BIN)/python -m pytest -m acceptance tests/crossbar/test_tree.py tests/crossbar/test_cache.py tests/crossbar/test_ports.py
+	$(BIN)/python -m pytest -m acceptance -s tests/crossbar/test_cache.py tests/crossbar/test_ports.py
 
 accept-spice: setup
 	$(BIN)/python benchmarks/spice_phases.py --accept

@@ -65,7 +65,7 @@ def batches(n: int) -> list[Line]:
         "later": lambda: kept.read(volts),
         "single": lambda: solve_lines(kept.system, g, volts),
     }
-    times = alternate(methods, 10 if n < 256 else 5, 12.0)
+    times = alternate(methods, {64: 30, 128: 12}.get(n, 5), 12.0)
     reference = -solve_lines_nodal(kept.system, g, volts[0]).i_bottom
     error = relative(kept.read(volts)[0], reference)
     first, later = times["peer"] / times["first"], times["peer"] / times["later"]
@@ -117,7 +117,7 @@ def written_cell(n: int) -> list[Line]:
         "build": lambda: LineTree(kept.system, kept.conductance),
         "read": lambda: solve_lines(kept.system, plain_network.conductance, volts),
     }
-    times = alternate(methods, 10 if n < 256 else 6, 12.0)
+    times = alternate(methods, {64: 30, 128: 12}.get(n, 6), 12.0)
     for name in ("kept", "single", "update"):
         times[name] /= turns
     ratio = times["peer"] / times["kept"]
@@ -174,7 +174,7 @@ def sequence(gated: bool) -> list[Line]:
     fresh.prepare()
 
     def first() -> list[float]:
-        """A cell that was not written before: its way through the tree is not known yet."""
+        """Run with a cell that was not written before: its way through the tree is not known yet."""
         if fresh._cache is not None and fresh._cache.pending is not None:  # noqa: SLF001
             fresh._cache.pending.absorb()  # noqa: SLF001
         return run(fresh)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cosim.errors import CosimError
-from cosim.units import quantity_text
+from cosim.errors import CosimError, InputError
+from cosim.units import parse, quantity_text
 
 if TYPE_CHECKING:
     from cosim.scenario.load import Scenario
@@ -192,19 +192,32 @@ def check(scenario: ScenarioPath, set_: Sets = None) -> None:
 
 @app.command()
 def netlist(
-    scenario: ScenarioPath,
+    scenario: Annotated[Path | None, typer.Argument(metavar="SCENARIO", help="scenario file (YAML)")] = None,
     phase: Annotated[
         str, typer.Option(help="number of the phase, or all; default: the first ngspice phase")
     ] = "",
     out: Annotated[Path | None, typer.Option(help="folder for the decks instead of standard output")] = None,
     set_: Sets = None,
+    circuit: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.py:NAME", help="a PySpice circuit in a Python file instead of a scenario"),
+    ] = None,
+    stop: Annotated[
+        str | None, typer.Option(help="with --circuit: end of a transient; default: operating point")
+    ] = None,
 ) -> None:
     """Write the exact ngspice deck of a phase; it runs by hand with ngspice -b -r OUT.raw.
 
     Example: cosim netlist scenarios/quickstart.yaml --phase 3 > phase3.cir
     """
-    from cosim.scenario.netlists import decks
+    from cosim.scenario.netlists import circuit_deck, decks
 
+    if (scenario is None) == (circuit is None):
+        raise InputError("give either a SCENARIO or --circuit FILE.py:NAME")
+    if circuit is not None:
+        typer.echo(circuit_deck(circuit, None if stop is None else parse(stop, "s")), nl=False)
+        return
+    assert scenario is not None
     loaded = _load(scenario, set_)
     for index, text in decks(loaded, phase):
         if out is None:

@@ -31,7 +31,6 @@ from cosim.crossbar.network import CrossbarArray, Ends, Network
 from cosim.devices.base import FloatArray
 from cosim.errors import UnsupportedRequestError
 
-
 _OPEN = 1e-300
 NO_INJECTION = (np.zeros((0, 0)), np.zeros((0, 0)))
 NO_START = (np.zeros((0, 0, 0)), np.zeros((0, 0)))
@@ -157,7 +156,7 @@ def solve(prepared: Prepared, conductance: tuple[FloatArray, ...], drives: Float
     for system, dense, sides, cells in zip(
         prepared.systems, prepared.dense, prepared.sides, conductance, strict=True
     ):
-        left, right, top, bottom = sides
+        left, _, _, bottom = sides
         if dense is not None:
             small = dense.solve(cells, voltage[:, left.nets], voltage[:, bottom.nets])
             _add_to_nets(net_current, left, small.word)

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from cosim.crossbar.lines import LineSolution, LineSystem, solve_lines
     from cosim.crossbar.newton import solve_nonlinear
     from cosim.crossbar.nodal import JoinedArray
-    from cosim.crossbar.solver import CrossbarNetwork, CrossbarSolution, solve
+    from cosim.crossbar.ports import PortArray, PortModel, solve_ports
+    from cosim.crossbar.read_cache import ReadCache
+    from cosim.crossbar.solver import CrossbarNetwork, CrossbarSolution, LineCurrents, solve
     from cosim.crossbar.transient import LineTransient, solve_transient
+    from cosim.crossbar.tree import LineTree
     from cosim.crossbar.wires import FixedWire, GeometryWire, NodeWire, Wires
 
 _HOMES = {
@@ -37,6 +40,12 @@ _HOMES = {
     "FixedWire": "wires",
     "GeometryWire": "wires",
     "JoinedArray": "nodal",
+    "LineCurrents": "solver",
+    "LineTree": "tree",
+    "PortArray": "ports",
+    "PortModel": "ports",
+    "ReadCache": "read_cache",
+    "solve_ports": "ports",
     "JoinedNetwork": "joined",
     "LineSolution": "lines",
     "LineSystem": "lines",
@@ -62,14 +71,19 @@ __all__ = [
     "GeometryWire",
     "JoinedArray",
     "JoinedNetwork",
+    "LineCurrents",
     "LineSolution",
     "LineSystem",
     "LineTransient",
+    "LineTree",
     "Network",
     "NodeWire",
     "Phase",
     "PhaseRequest",
     "PhaseResult",
+    "PortArray",
+    "PortModel",
+    "ReadCache",
     "Samples",
     "SavedWaveforms",
     "Segments",
@@ -84,6 +98,7 @@ __all__ = [
     "solve_joined",
     "solve_lines",
     "solve_nonlinear",
+    "solve_ports",
     "solve_transient",
 ]
 

@@ -176,7 +176,7 @@ class CrossbarBackend(ABC):
         """Return what the manifest should say: engine, version, options."""
         return {"backend": self.name}
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (most backends hold nothing)
         """Release workers; the backend is not used afterwards."""
 
 

@@ -7,7 +7,7 @@ asked for cost as much as the cheapest way to an up-to-date matrix, that way is 
 costs more than twice what the best choice in hindsight would have.
 
 **Never stale.** Every cell that is written is listed until the matrix has it; a change of wires or of line
-ends drops the matrix. **Never wrong unnoticed.** A new matrix is compared with the line solver for one random drive.
+ends drops the matrix. **Watched.** A new matrix is compared with the line solver for one random drive.
 With all nets at one voltage no current flows: the row sums of the matrix measure the rounding that exact
 updates pile up, and the matrix is built again when they grow. A read that is too small against
 that rounding is answered by the line solver.
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cosim.crossbar.lines import LineSystem, find_kernel, solve_lines
+from cosim.crossbar.lines import LineSolution, LineSystem, end_currents, find_kernel, solve_lines
 from cosim.crossbar.tree import LineTree, one_thread
 from cosim.crossbar.tree_update import PendingCells
 
@@ -38,9 +38,9 @@ CHECK_EVERY = 256
 """Every so many absorbed cells the matrix is compared with the line solver again."""
 
 _SIZES = (32.0, 64.0, 128.0, 256.0, 512.0)
-_BUILD = {"numba": (36.0, 42.0, 42.0, 32.0, 13.0), "numpy": (15.0, 15.0, 14.0, 10.0, 7.0)}
+_BUILD = {"numba": (100.0, 75.0, 50.0, 28.0, 16.0), "numpy": (20.0, 18.0, 14.0, 10.0, 8.0)}
 """Cost of a build in plain reads, at the sizes above (square root of the number of cells)."""
-_UPDATE = {"numba": (1.2, 0.8, 0.4, 0.17, 0.05), "numpy": (0.5, 0.3, 0.12, 0.05, 0.02)}
+_UPDATE = {"numba": (4.0, 2.5, 0.8, 0.2, 0.05), "numpy": (2.0, 0.9, 0.3, 0.08, 0.03)}
 """Cost of one changed cell in plain reads."""
 
 _GROWTH = 1e-12
@@ -212,8 +212,9 @@ class MatrixCache:
     def _measure(self) -> None:
         """Measure the rounding of the matrix: with all nets at 1 V no current flows."""
         assert self.tree is not None
-        matrix = self.tree.response
-        self._peak = max(self._peak, float(np.abs(np.diag(matrix)).max(initial=0.0)))
+        matrix, cells = self.tree.response, self.tree.conductance
+        lines = max(float(cells.sum(axis=0).max()), float(cells.sum(axis=1).max()))
+        self._peak = max(self._peak, lines, float(np.abs(np.diag(matrix)).max(initial=0.0)))
         if self.system.shunt_word is None and self.system.shunt_bit is None and self._peak > 0.0:
             self._drift = float(np.abs(matrix.sum(axis=1)).max()) / self._peak
 
@@ -235,10 +236,21 @@ class MatrixCache:
         found = self.tree.scatter(
             self.tree.gather((drive[0], drive[1], drive[2], drive[3])) @ self.tree.response.T
         )
-        wanted = (lines.i_left, lines.i_right, lines.i_top, lines.i_bottom)
+        wanted = self._ends(lines)
         largest = max(float(np.abs(part).max()) for part in wanted)
         error = max(float(np.abs(one[0] - two).max()) for one, two in zip(found, wanted, strict=True))
         return error <= 2 * float(lines.error_bound) + 10 * self.tolerance * largest
+
+    def _ends(self, lines: LineSolution) -> tuple[FloatArray, ...]:
+        """Return the currents into all ends; those of the line solver leave out what shunts take."""
+        word, bit = lines.cell_current, -lines.cell_current
+        if self.system.shunt_word is not None:
+            word = word + self.system.shunt_word * lines.word_voltage
+        if self.system.shunt_bit is not None:
+            bit = bit + self.system.shunt_bit * lines.bit_voltage
+        return end_currents(
+            self.system, word, bit, (lines.v_left, lines.v_right, lines.v_top, lines.v_bottom)
+        )
 
     # -- reads ---------------------------------------------------------------------------------------
 

@@ -218,7 +218,9 @@ class CrossbarNetwork:
             found = self._cache.cell_voltage(row, column, live)
             if found is not None:
                 return found.reshape(batch)
-        solution = self.solve(word_line_voltage, bit_line_voltage, word_line_right_voltage, bit_line_top_voltage)
+        solution = self.solve(
+            word_line_voltage, bit_line_voltage, word_line_right_voltage, bit_line_top_voltage
+        )
         out: FloatArray = solution.device_voltage[..., row, column]
         return out
 

@@ -94,7 +94,8 @@ class LineCurrents:
     power: FloatArray | None
     """Delivered by all drivers [W], ``(...)``."""
     error_bound: FloatArray
-    """No current is wrong by more than this [A], ``(...)``."""
+    """What a current may be wrong by [A], ``(...)``: a bound where the line solver answered; of a cached matrix an
+    estimate from its rounding (measured at the row sums), checked against the line solver now and then."""
     applied: str
     """What answered: ``cached matrix``, ``cached matrix, 1 cell updated``, ``..., built``, ``..., rebuilt``, or as
     `CrossbarSolution.applied`."""

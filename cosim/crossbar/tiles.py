@@ -186,8 +186,10 @@ def merge_last(a: FloatArray, b: FloatArray, plan: Layout) -> tuple[FloatArray, 
 
 def _mul(x: FloatArray, y: FloatArray) -> FloatArray:
     out: FloatArray = x[:, :1] * y[:1]
+    part = np.empty_like(out)
     for j in range(1, x.shape[1]):
-        out += x[:, j : j + 1] * y[j : j + 1]
+        np.multiply(x[:, j : j + 1], y[j : j + 1], out=part)
+        out += part
     return out
 
 
