@@ -172,3 +172,17 @@ def test_a_closed_pipe_is_no_error() -> None:
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
     )
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.ngspice
+def test_netlist_of_a_circuit(cli, tmp_path: Path) -> None:
+    """The deck of a circuit in a Python file; an object with a PySpice circuit's text is enough."""
+    (tmp_path / "bench.py").write_text("circuit = '.title bench\\nv1 a 0 1\\nr1 a 0 1k\\n'\n")
+    good = cli("netlist", "--circuit", f"{tmp_path / 'bench.py'}:circuit", "--stop", "1 us")
+    assert good.code == 0
+    assert ".tran" in good.out
+    assert good.out.rstrip().endswith(".end")
+    for arguments in (("netlist",), ("netlist", "x.yaml", "--circuit", "bench.py:circuit")):
+        refused = cli(*arguments)
+        assert refused.code == 2
+        assert "give either a SCENARIO or --circuit FILE.py:NAME" in refused.err
