@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ FEW: Final = 12
 _KEPT: Final = 1 << 21
 
 
-def checked(address: object, space: int, size: int) -> int:
+def checked(address: Any, space: int, size: int) -> int:
     """Return an address of ``space`` as int; raises `AddressError` for one outside of 0..size-1."""
     try:
         index = operator.index(address)
@@ -57,7 +57,7 @@ class AddressBook:
         return self.spaces, self.size
 
     def __setstate__(self, state: tuple[int, int]) -> None:
-        self.__init__(*state)  # type: ignore[misc]
+        self.__init__(*state)
 
     def active(self, aat: AAT) -> Active:
         """Return the selected cells of one address tuple, in the order of the spaces."""

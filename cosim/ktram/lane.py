@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cosim.ktram.aat import AAT
 from cosim.ktram.instructions import Instruction, resolve
-from cosim.ktram.models import Cells
+from cosim.ktram.models import Cells, flat
 from cosim.ktram.unit_crossbar import DeviceRow, UnitCrossbar, UnitCrossbarPair
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class NeuralLane:
         self._execute = core.fidelity.execute
         self._spaces: list[UnitCrossbarPair] | None = None
         self.state: NDArray[Any] = core.state[index]
-        self.cells: Cells = self.state.reshape(-1).data
+        self.cells: Cells = flat(self.state)
         self.kt_bits: NDArray[Any] = self.state.view(np.result_type(self.state.dtype, np.complex64)).reshape(
             -1
         )

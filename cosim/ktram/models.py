@@ -57,6 +57,12 @@ Q_CHARGE: Final = 1.60217646e-19
 _EMULATOR = "kT-RAM neural core"
 
 
+def flat(state: NDArray[Any]) -> Cells:
+    """Return the flat view of a contiguous array; items come as Python floats."""
+    view: Any = state.reshape(-1).data
+    return view  # type: ignore[no-any-return]
+
+
 def java_round(x: float) -> int:
     """Return ``floor(x + 1/2)``: half up, so -0.5 gives 0 and 2.5 gives 3."""
     return math.floor(x + 0.5)

@@ -12,14 +12,16 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self, final, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cosim.errors import KtramError
 from cosim.ktram.aat import checked
-from cosim.ktram.models import ByteLaw, Cells, DeviceLaw, FloatLaw, MssLaw, MSSProfile, RsLaw
+from cosim.ktram.models import ByteLaw, Cells, DeviceLaw, FloatLaw, MssLaw, MSSProfile, RsLaw, flat
 
 
 def _own_cell(law: DeviceLaw, stored: float) -> Cells:
-    return np.array([stored], dtype=law.dtype).data
+    cell: NDArray[Any] = np.array([stored], dtype=law.dtype)
+    return flat(cell)
 
 
 class Device(ABC):
