@@ -83,8 +83,6 @@ class DeviceModel(ABC):
 
     name: ClassVar[str]
     """Name in scenarios and in the registry."""
-    linear: ClassVar[bool] = True
-    """Whether ``current`` is ``conductance(state) * voltage``."""
     moves: ClassVar[bool] = True
     """Whether the state can change at all."""
     accuracy: ClassVar[float] = 1e-12
@@ -114,6 +112,11 @@ class DeviceModel(ABC):
         axes are those of the result too; ``duration`` is one number or an array that broadcasts with
         ``voltage``.
         """
+
+    @property
+    def linear(self) -> bool:
+        """Whether ``current`` is ``conductance(state) * voltage``."""
+        return True
 
     def state_rate(self, state: FloatArray, voltage: FloatArray, temperature: float) -> FloatArray | None:
         """Return dx/dt [1/s], which `advance` solves, or None for a model without a differential equation.
