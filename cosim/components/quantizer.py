@@ -79,8 +79,8 @@ class ConverterErrors:
 def transitions(bits: int, inl: float, dnl: float) -> FloatArray:
     """Return the transitions to the codes 1 to 2^bits - 1, in LSB above ``low``, increasing."""
     count = (1 << bits) - 1
-    number = np.arange(1, count + 1)
-    result: FloatArray = number - 0.5
+    number = np.arange(1, count + 1, dtype=np.float64)
+    result = number - 0.5
     if count >= 3 and (inl or dnl):
         slope = max((2 * inl - dnl) / (count - 2), 0.0)
         ripple = max(dnl - slope, 0.0)
