@@ -21,7 +21,7 @@ from cosim.crossbar import (
     pulse,
     single,
 )
-from cosim.crossbar.drive import StopCondition, Waveform
+from cosim.crossbar.drive import Waveform
 from cosim.devices import DeviceModel, Mss, Resistor, Rs, find_preset
 from cosim.errors import CrossbarError, UnsupportedRequestError
 
@@ -339,10 +339,6 @@ def test_requests_are_not_changed() -> None:
 
 
 def test_refusals() -> None:
-    network = single("t", (1, 1), FIRM, Cell("1R"), Segments())
-    stop = StopCondition("wl0", "current", 1e-6, "rising", 0, ("wl0",), 0.0, 1)
-    with pytest.raises(UnsupportedRequestError, match="does not answer stop conditions"):
-        run(network, 1e-6, Phase("write", NS, {"wl0": level(0.0)}, stops=(stop,)))
     with pytest.raises(UnsupportedRequestError, match="fidelity must be 'ideal' or 'resistive', not 'rc'"):
         BehavioralBackend("rc")  # type: ignore[arg-type]
     gated = single("t", (1, 1), FIRM, Cell("1T1R"), Segments())
@@ -357,4 +353,4 @@ def test_refusals() -> None:
     phase = Phase("read", NS, {"p": level(0.1), "q": level(0.0)})
     with pytest.raises(UnsupportedRequestError, match="net y joins 2 line ends and floats: drive it"):
         run(shared, 1e-5, phase)
-    assert WIRED.refusal(network, "write") is None
+    assert WIRED.refusal(shared, "write") is None
