@@ -11,7 +11,9 @@ from cosim.errors import CrossbarError
 WAVE = pulse(1.0, rise_fs=10, width_fs=100, fall_fs=10, delay_fs=5)
 
 
-def condition(nets: tuple[str, ...] = ("a",), delay: int = 0, level_v: float = 0.0, ramp: int = 8) -> StopCondition:
+def condition(
+    nets: tuple[str, ...] = ("a",), delay: int = 0, level_v: float = 0.0, ramp: int = 8
+) -> StopCondition:
     return StopCondition("a", "current", 1e-6, "rising", delay, nets, level_v, ramp)
 
 
@@ -72,7 +74,9 @@ def test_the_plateau_is_the_longest_driven_stretch() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(CrossbarError, match="a stop condition must name driven nets to ramp, but nothing drives x"):
+    with pytest.raises(
+        CrossbarError, match="a stop condition must name driven nets to ramp, but nothing drives x"
+    ):
         phase(condition(("a", "x")))
     with pytest.raises(CrossbarError, match="its ramp last at least 1 fs, not 0 and 0 fs"):
         condition(ramp=0)
