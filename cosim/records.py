@@ -157,11 +157,28 @@ class OperationRecord(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a read has computed: multiply-accumulates, its input coding, array phases of each product."""
+    """What a read has computed: products of vectors with a matrix, their input coding, array phases of each."""
 
-    macs: int
+    vectors: int
+    inputs: int
+    outputs: int
     coding: str
     phases: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates."""
+        return self.vectors * self.inputs * self.outputs
+
+
+class AreaRecord(NamedTuple):
+    """Area of the units of a component; ``tile`` is empty for what tiles share."""
+
+    tile: str
+    component: str
+    units: int
+    area_m2: float
+    formula: Formula
 
 
 class Formula(NamedTuple):
@@ -267,7 +284,8 @@ class Trace:
     """Everything that happened in a run; reports read nothing else.
 
     Tables: ``phases``, ``energies``, ``busy``, ``pulses``, ``outcomes``, ``conversions``, ``values``.
-    ``works`` holds what each read has computed. ``formulas`` maps a formula key to its `Formula`, ``capacities`` a resource to its number of
+    ``works`` holds what each read has computed, ``areas`` what takes area, ``converters`` the figures of each
+    tile's ADC, ``cell_energies`` what was dissipated in each device of a tile [J], ``(rows, columns)``. ``formulas`` maps a formula key to its `Formula`, ``capacities`` a resource to its number of
     units, ``warnings`` holds sentences, ``end_fs`` the end of the run, ``operations`` the finished ones.
     """
 
@@ -281,6 +299,9 @@ class Trace:
         self.values = Table("values", ReadValue, folder)
         self.operations: list[OperationRecord] = []
         self.works: dict[int, Work] = {}
+        self.areas: list[AreaRecord] = []
+        self.converters: dict[str, dict[str, Any]] = {}
+        self.cell_energies: dict[str, NDArray[np.float64]] = {}
         self.formulas: dict[str, Formula] = {}
         self.capacities: dict[str, int] = {}
         self.warnings: list[str] = []

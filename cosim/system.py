@@ -24,8 +24,9 @@ from cosim.crossbar.backend import CrossbarBackend
 from cosim.devices.base import FloatArray
 from cosim.hardware import Hardware
 from cosim.mapping.encoding import Decoding
-from cosim.records import OperationRecord, Trace, Work
+from cosim.records import AreaRecord, OperationRecord, Trace, Work
 from cosim.rng import stream
+from cosim.units import seconds
 
 Details = dict[str, Any]
 """What the summary says about an operation, beside its times and its energy."""
@@ -58,6 +59,7 @@ class System:
         self.seed = seed
         self.tiles: dict[str, Tile] = {}
         self._shared_adc: ConverterBank | None = None
+        self._leakages: list[tuple[str, str, float, str]] = []
 
     def add_tile(
         self,
@@ -82,7 +84,32 @@ class System:
             backends, adc_bank=self._adc_bank(hardware), temperature=hardware.temperature, seed=self.seed,
         )  # fmt: skip
         self.tiles[name] = tile
+        self._register(name, hardware)
         return tile
+
+    def _register(self, name: str, hardware: Hardware) -> None:
+        """Note area, leakage and converter figures of a tile; a bank that tiles share is noted once."""
+        first = len(self.tiles) == 1 or hardware.adc.shared == "tile"
+        for component, (units, area, formula) in hardware.areas().items():
+            if component != "adc" or first:
+                owner = "" if component == "adc" and hardware.adc.shared == "system" else name
+                self.trace.areas.append(AreaRecord(owner, component, units, units * area, formula))
+        for component, (power, formula) in hardware.leakages().items():
+            if component != "adc leakage" or first:
+                key = f"{name}/{component}"
+                self.trace.formulas[key] = formula
+                self._leakages.append((name, component, power, key))
+        adc = hardware.adc
+        self.trace.converters[name] = {
+            "kind": adc.kind, "bits": adc.bits, "energy_model": adc.energy_model,
+            "energy_per_conversion_j": adc.conversion_energy, "walden_j_per_step": adc.walden,
+            "schreier_db": adc.schreier if adc.conversion_energy else None,
+        }  # fmt: skip
+
+    def _leak(self, operation: int, duration_fs: int) -> None:
+        """Account the leakage of an operation's time."""
+        for tile, component, power, key in self._leakages:
+            self.trace.energy(operation, -1, tile, component, "leakage", power * seconds(duration_fs), key)
 
     def _adc_bank(self, hardware: Hardware) -> ConverterBank | None:
         if hardware.adc.shared == "tile":
@@ -110,6 +137,7 @@ class System:
                 progress(offset, len(program))
             details = yield from operation.process(self, index)
             end = int(self.environment.now)
+            self._leak(index, end - start)
             self.trace.operations.append(
                 OperationRecord(index, operation.op, operation.target, start, end, details)
             )
@@ -217,7 +245,9 @@ class Read(Operation):
             yield simpy.AllOf(system.environment, running)
         exceeded = [tile.over_compliance - count for tile, count in zip(tiles, before, strict=True)]
         self._record_conversions(system, index, results)
-        system.trace.works[index] = Work(len(voltage) * self.inputs.shape[1] * self._outputs(tiles), self.coding, jobs[0].coded.phases)  # fmt: skip
+        system.trace.works[index] = Work(
+            len(voltage), self.inputs.shape[1], self._outputs(tiles), self.coding, jobs[0].coded.phases
+        )
         return self._details(system, index, voltage, jobs, results, exceeded)
 
     def _empty(self, tile: Tile, job: Multiplication) -> Products:

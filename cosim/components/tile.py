@@ -115,6 +115,7 @@ class Tile:
         self._draws: dict[str, int] = {}
         self._count = 0
         trace.capacities[f"{name}.array"] = 1
+        self.cell_energy = trace.cell_energies[name] = np.zeros(network.arrays[0].shape)
         self._register_formulas()
 
     @property
@@ -223,6 +224,7 @@ class Tile:
         self.node_voltages = result.node_voltages
         self._last_fs = start + result.duration_fs
         e = result.energy
+        self.cell_energy += e.cells[0]
         cells = float(sum(part.sum() for part in e.cells))
         delivered, absorbed = float(e.delivered.sum()), float(e.absorbed.sum())
         numerical = delivered - absorbed - cells - e.access - e.wires - e.terminations - e.stored
