@@ -18,7 +18,7 @@ import simpy
 from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.coding import find_coding
 from cosim.components.programming import Programming, program_tile
-from cosim.components.reading import Multiplication, Products, multiply, prepare
+from cosim.components.reading import Multiplication, Products, answer_together, multiply, prepare
 from cosim.components.tile import PHASE_KINDS, Tile, refusals
 from cosim.crossbar.backend import CrossbarBackend
 from cosim.devices.base import FloatArray
@@ -212,6 +212,8 @@ class Read(Operation):
     programmed conductances. ``coding``: see `cosim.components.coding`. ``profile`` ``(samples, rows)``: inputs
     from which a calibrated ADC range is taken; None: ``inputs``.
 
+    ``together``: let a backend answer the array phases at once where it can; times and records are the same.
+
     All tiles begin a vector together, unless every tile has several sample-and-holds: then each goes through
     all vectors at its own pace.
     """
@@ -223,6 +225,7 @@ class Read(Operation):
     exact: FloatArray | None
     coding: str = "amplitude"
     profile: FloatArray | None = None
+    together: bool = True
     op: str = "read"
 
     @property
@@ -235,6 +238,8 @@ class Read(Operation):
         tiles = [system.tiles[name] for name in self.tiles]
         coding = find_coding(self.coding)
         jobs = [prepare(tile, index, coding, voltage, profile) for tile in tiles]
+        if self.together:
+            jobs = [answer_together(tile, job) for tile, job in zip(tiles, jobs, strict=True)]
         results = [self._empty(tile, job) for tile, job in zip(tiles, jobs, strict=True)]
         before = [tile.over_compliance for tile in tiles]
         for vectors in self._batches(tiles):
@@ -268,20 +273,28 @@ class Read(Operation):
 
     def _record_conversions(self, system: System, index: int, results: Sequence[Products]) -> None:
         """Append the conversions, vector by vector and tile by tile."""
-        kept, phases, _ = results[0].codes.shape
+        kept = len(results[0].codes)
         if kept < len(self.inputs):
             system.trace.warn(
                 f"operation {index}: conversions.csv holds those of the first {kept} of {len(self.inputs)} vectors"
             )
-        for vector in range(kept):
-            for name, result in zip(self.tiles, results, strict=True):
-                columns = result.codes.shape[2]
-                system.trace.conversions.extend(
-                    phases * columns, operation=index, vector=vector, tile=name,
-                    column=np.tile(np.arange(columns), phases), current_a=result.sampled[vector].ravel(),
-                    code=result.codes[vector].ravel(), value_a=result.values[vector].ravel(),
-                    saturated=result.outside[vector].ravel(), step=np.repeat(np.arange(phases), columns),
-                )  # fmt: skip
+        shapes = [result.codes.shape[1] * result.codes.shape[2] for result in results]
+        own = sum(shapes)
+
+        def joined(parts: Sequence[Any]) -> Any:
+            return np.concatenate([part.reshape(kept, -1) for part in parts], axis=1).ravel()
+
+        steps, columns = zip(
+            *(np.divmod(np.arange(n), r.codes.shape[2]) for n, r in zip(shapes, results, strict=True)),
+            strict=True,
+        )
+        system.trace.conversions.extend(
+            kept * own, operation=index, vector=np.repeat(np.arange(kept), own),
+            tile=np.tile(np.repeat(self.tiles, shapes), kept), column=np.tile(np.concatenate(columns), kept),
+            current_a=joined([r.sampled for r in results]), code=joined([r.codes for r in results]),
+            value_a=joined([r.values for r in results]), saturated=joined([r.outside for r in results]),
+            step=np.tile(np.concatenate(steps), kept),
+        )  # fmt: skip
 
     def _ideal(self, system: System, voltage: FloatArray) -> tuple[FloatArray, ...]:
         return tuple(voltage @ system.tiles[name].seen_conductance() for name in self.tiles)

@@ -42,8 +42,8 @@ class DigitalBaseline:
     weight_bytes: int = quantity(1, source="cosim: 8-bit weights and inputs", doc="of a weight or an input")
     output_bytes: int = quantity(4, source="cosim: 32-bit sums", doc="of an output")
     macs_per_clock: int = quantity(
-        256,
-        source="Y.-H. Chen et al., JSSC 52 (2017) 127 (Eyeriss): 168, rounded up",
+        168,
+        source="Y.-H. Chen et al., IEEE JSSC 52 (2017) 127 (Eyeriss): 168",
         doc="working side by side",
     )
     clock: Hertz = quantity(1e9, source="NeuroSim and PUMA, 1 GHz", doc="clock of the multipliers")

@@ -41,8 +41,10 @@ def write_tables(
             path.unlink(missing_ok=True)
     _write(folder / "operations.csv", OPERATION_FIELDS, map(_line, _operations(trace, totals)))
     _write(folder / "energy_breakdown.csv", BREAKDOWN_FIELDS, map(_line, breakdown(trace, totals)))
-    _write(folder / "area.csv", AREA_FIELDS, map(_line, _areas(trace)))
-    _write(folder / "cell_energy.csv", CELL_FIELDS, _cell_lines(trace))
+    if trace.areas:
+        _write(folder / "area.csv", AREA_FIELDS, map(_line, _areas(trace)))
+    if trace.cell_energies:
+        _write(folder / "cell_energy.csv", CELL_FIELDS, _cell_lines(trace))
     if parquet and _has_pyarrow():
         for table in trace.tables:
             if len(table):

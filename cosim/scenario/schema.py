@@ -206,6 +206,10 @@ class ReadStep(Section):
         default=None,
         description="file or rows: inputs from which a calibrated ADC range is taken; default: inputs",
     )
+    phases: Literal["together", "one-by-one"] = Field(
+        default="together",
+        description="let a backend answer the array phases at once where no cell moves; the result is the same",
+    )
     reference: Literal["exact", "programmed"] = Field(
         default="exact",
         description="compare with the exact product, or with that of the programmed conductances",
