@@ -22,6 +22,7 @@ import numpy as np
 
 from cosim.backends import response as network
 from cosim.backends import single_level
+from cosim.backends.kept_reads import KeptReads, whole
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
 from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
 from cosim.crossbar.drive import drive_table
@@ -110,11 +111,12 @@ def _whole_states(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -
         if len(rows) == array.rows:
             moved, exposed = next(inner)
         else:
-            rest = np.zeros(array.shape)
+            rest = np.zeros((1, 1))
             moved = array.device.advance(state, rest, duration, temperature)
             exposed = (
                 duration * array.device.exposure_rate(rest, temperature) if array.device.stochastic else rest
             )
+            exposed = np.array(np.broadcast_to(exposed, array.shape))
             if len(rows):
                 moved[rows], exposed[rows] = next(inner)
         states.append(moved)
@@ -195,7 +197,9 @@ class BehavioralBackend(CrossbarBackend):
     """Answers phases with device closed forms; ``fidelity`` chooses how much of the wires is real.
 
     ``ideal``: no wire and no line-end resistance. ``resistive``: both, quasi-static. ``compiled``: let
-    numba, where it is installed, answer the phases that it can.
+    numba, where it is installed, answer the phases that it can. ``reuse=False`` solves every phase on its own
+    and on the whole network: no row is left out, no solution kept, nothing compiled but the line solver. For
+    comparisons: the results are the same.
     """
 
     name: ClassVar[str] = "behavioral"
@@ -205,12 +209,15 @@ class BehavioralBackend(CrossbarBackend):
         fidelity: Literal["ideal", "resistive"] = "resistive",
         tolerances: Tolerances | None = None,
         compiled: bool = True,
+        reuse: bool = True,
     ) -> None:
         if fidelity not in ("ideal", "resistive"):
             raise UnsupportedRequestError(f"fidelity must be 'ideal' or 'resistive', not '{fidelity}'")
         self.fidelity = fidelity
         self.tolerances = tolerances or Tolerances()
-        self.compiled = compiled
+        self.compiled = compiled and reuse
+        self.reuse = reuse
+        self._reads = KeptReads()
 
     def refusal(self, network: Network, kind: str) -> str | None:
         for array in network.arrays:
@@ -221,11 +228,16 @@ class BehavioralBackend(CrossbarBackend):
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "fidelity": self.fidelity}
 
+    def forget(self) -> None:
+        self._reads.forget()
+
     def run(self, request: PhaseRequest) -> PhaseResult:
         if request.phase.stops:
             raise UnsupportedRequestError(
                 "the behavioral backend does not answer stop conditions; leave them out of the phase"
             )
+        if not self.reuse:
+            return _result(request, self._run(request))
         masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
         live = live_network(request.network, masks)
         if live.network is request.network:
@@ -242,6 +254,11 @@ class BehavioralBackend(CrossbarBackend):
     def _run(self, request: PhaseRequest) -> _Outcome:
         """Answer a request on the conducting part of its network."""
         run = PhaseRun(request, self.fidelity == "resistive", self.tolerances)
+        if not self.reuse:
+            whole(run)
+        kept = self._reads.answer(run, self.compiled) if self.reuse else None
+        if kept is not None:
+            return _outcome(run, kept[0], ("still", kept[1]) if kept[1] else ("still",))
         quick = _compiled(run) if self.compiled and self.tolerances.refine == 1 else None
         if quick is not None:
             return quick

@@ -127,9 +127,8 @@ def sense_energy(
 ) -> None:
     """Account the sense circuits of a phase: bias, virtual-ground supply current, samples."""
     sense, nets = tile.periphery.sense, tile.network.net_index
-    charge = sum(
-        abs(float(result.net_charge[nets[net]])) for net in tile.array.bottom or () if net is not None
-    )
+    sensed = list(map(nets.__getitem__, filter(None, tile.array.bottom or ())))
+    charge = float(np.abs(result.net_charge[sensed]).sum())
     tile.energy(
         operation, phase, "sense bias", kind, columns * sense.bias_power * seconds(result.duration_fs)
     )
