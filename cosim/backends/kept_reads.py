@@ -76,7 +76,7 @@ class KeptReads:
     def _bound(run: PhaseRun) -> float:
         """Return how far a state may move in the phase; inf for a phase of another kind."""
         phase, arrays = run.request.phase, run.arrays
-        if phase.kind not in KINDS or run.tolerances.refine > 1 or run.stochastic:
+        if phase.kind not in KINDS or phase.stops or run.tolerances.refine > 1 or run.stochastic:
             return np.inf
         if max(array.rows * array.columns for array in arrays) < LEAST:
             return np.inf
@@ -86,7 +86,7 @@ class KeptReads:
         return max(array.device.most_moved(-span, span, time, temperature) for array in arrays)
 
 
-def whole(run: PhaseRun) -> None:
+def solve_whole(run: PhaseRun) -> None:
     """Let a phase be solved on the whole network: cells whose access device is off are open and see no voltage."""
     conducting = {}
     for array, system in zip(run.arrays, run.prepared.systems, strict=True):

@@ -89,7 +89,7 @@ class BackendSection(Section):
     fidelity: Literal["ideal", "resistive"] | None = Field(
         default=None, description="behavioral only; default: the tile's"
     )
-    engine: Literal["auto", "pyspice", "subprocess"] | None = Field(
+    engine: Literal["auto", "pyspice", "subprocess", "lockstep"] | None = Field(
         default=None, description="ngspice only; default: spice.engine"
     )
 
@@ -271,9 +271,9 @@ def _above_zero(value: float) -> float:
 class SpiceSection(Section):
     """How ngspice is run."""
 
-    engine: Literal["auto", "pyspice", "subprocess"] = Field(
+    engine: Literal["auto", "pyspice", "subprocess", "lockstep"] = Field(
         default="auto",
-        description="pyspice: the library in a worker; subprocess: the program; auto: what is there",
+        description="pyspice: the library in a worker; subprocess: the program; lockstep: the library, able to react inside a phase (others hand such phases to it); auto: what is there",
     )
     retries: int = Field(
         default=1, ge=0, le=10, description="times a phase is repeated after its worker died"
