@@ -18,19 +18,22 @@ import numpy as np
 
 from cosim.backends import single_level
 from cosim.backends.phase_run import PhaseRun, still
-from cosim.backends.response import conducting_rows, solve_array
+from cosim.backends.response import solve_array
 from cosim.crossbar.lines import DEFAULT_TOLERANCE
 from cosim.crossbar.read_cache import ReadCache
 from cosim.units import seconds
 
 if TYPE_CHECKING:
     from cosim.backends.phase_run import States
+    from cosim.backends.response import ArraySolver, Prepared
     from cosim.crossbar.lines import LineSolution, LineSystem
     from cosim.devices.base import FloatArray
 
+Masks = tuple[tuple[bool, ...] | None, ...]
+
 KINDS = ("read", "verify")
-LEAST = 1024
-"""Cells of the smallest array worth it."""
+LEAST = 64 * 64
+"""Cells of the smallest array worth it: there a kept solution costs as much as the compiled path."""
 ARRAYS, DRIVES = 8, 4
 """So many arrays are remembered, with so many drives each (about 25 bytes a cell and drive)."""
 
@@ -76,7 +79,13 @@ class KeptReads:
     def _bound(run: PhaseRun) -> float:
         """Return how far a state may move in the phase; inf for a phase of another kind."""
         phase, arrays = run.request.phase, run.arrays
-        if phase.kind not in KINDS or phase.stops or run.tolerances.refine > 1 or run.stochastic:
+        if (
+            run.prepared.joined is not None
+            or phase.kind not in KINDS
+            or phase.stops
+            or run.tolerances.refine > 1
+            or run.stochastic
+        ):
             return np.inf
         if max(array.rows * array.columns for array in arrays) < LEAST:
             return np.inf
@@ -86,16 +95,19 @@ class KeptReads:
         return max(array.device.most_moved(-span, span, time, temperature) for array in arrays)
 
 
-def solve_whole(run: PhaseRun) -> None:
-    """Let a phase be solved on the whole network: cells whose access device is off are open and see no voltage."""
-    conducting = {}
-    for array, system in zip(run.arrays, run.prepared.systems, strict=True):
-        rows = conducting_rows(array, run.request.phase)
-        conducting[id(system)] = np.ones(array.rows, bool) if rows is None else np.array(rows)
+def solve_whole(prepared: Prepared, masks: Masks) -> ArraySolver:
+    """Return a solver for the whole network: cells whose access device is off are open and see no voltage.
+
+    ``masks``: per array which rows conduct, None where it has no gates.
+    """
+    conducting = {
+        id(system): np.ones((system.rows, 1), dtype=bool) if rows is None else np.array(rows)[:, None]
+        for system, rows in zip(prepared.systems, masks, strict=True)
+    }
 
     def solver(system: LineSystem, cells: FloatArray, drive: list[FloatArray]) -> LineSolution:
-        on = conducting[id(system)][:, None]
+        on = conducting[id(system)]
         found = solve_array(system, np.where(on, cells, 0.0), drive)
         return replace(found, word_voltage=np.where(on, found.word_voltage, found.bit_voltage))
 
-    run.solver = solver
+    return solver

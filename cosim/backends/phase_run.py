@@ -85,10 +85,8 @@ class _Moves:
 class PhaseRun:
     """One phase in flight."""
 
-    def __init__(
-        self, request: PhaseRequest, wires: bool, tolerances: Tolerances, solver: ArraySolver | None = None
-    ) -> None:
-        self.solver = solver
+    def __init__(self, request: PhaseRequest, wires: bool, tolerances: Tolerances) -> None:
+        self.solver: ArraySolver | None = None
         self.request, self.tolerances = request, tolerances
         self.arrays = request.network.arrays
         self.corners = request.phase.corners_fs()
