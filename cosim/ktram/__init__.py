@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         comparator_volts,
     )
     from cosim.ktram.partition import Neuron
-    from cosim.ktram.topology import TwoOne
+    from cosim.ktram.topology import OneTwo, TwoOne
     from cosim.ktram.unit_crossbar import (
         MODELS,
         ByteDevice,
@@ -52,7 +52,7 @@ _NAMES = {
         "READ_NOISE_REF_V", "ROOM_TEMPERATURE_K", "comparator_code_for", "comparator_volts",
     ),
     "partition": ("Neuron",),
-    "topology": ("TwoOne",),
+    "topology": ("OneTwo", "TwoOne"),
     "unit_crossbar": (
         "ByteDevice", "FloatDevice", "MODELS", "MSSDevice", "RSDevice", "UnitCrossbar", "UnitCrossbarPair",
     ),
@@ -82,6 +82,7 @@ __all__ = [
     "MSSProfile",
     "NeuralLane",
     "Neuron",
+    "OneTwo",
     "RSDevice",
     "TwoOne",
     "UnitCrossbar",
