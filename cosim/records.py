@@ -70,7 +70,10 @@ class EnergyRecord(NamedTuple):
 
 
 class BusyRecord(NamedTuple):
-    """One interval in which one unit of a resource was in use; it was asked for at ``asked_fs``."""
+    """One interval in which ``units`` units of a resource were in use, ``unit`` the first of them.
+
+    It was asked for at ``asked_fs`` and holds ``jobs`` jobs of equal length, one after the other on each unit.
+    """
 
     resource: str
     unit: int
@@ -79,6 +82,8 @@ class BusyRecord(NamedTuple):
     asked_fs: int
     start_fs: int
     end_fs: int
+    jobs: int = 1
+    units: int = 1
 
 
 class PulseRecord(NamedTuple):

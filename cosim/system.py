@@ -15,7 +15,7 @@ from typing import Any, final
 import numpy as np
 import simpy
 
-from cosim.components.bank import Bank, Process
+from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.programming import Programming, program_tile
 from cosim.components.reading import AdcRange, Product, adc_range, multiply, read_timing
 from cosim.components.tile import PHASE_KINDS, Tile, refusals
@@ -53,7 +53,7 @@ class System:
         self.trace = trace
         self.seed = seed
         self.tiles: dict[str, Tile] = {}
-        self._shared_adc: Bank | None = None
+        self._shared_adc: ConverterBank | None = None
 
     def add_tile(
         self,
@@ -80,11 +80,14 @@ class System:
         self.tiles[name] = tile
         return tile
 
-    def _adc_bank(self, hardware: Hardware) -> Bank | None:
+    def _adc_bank(self, hardware: Hardware) -> ConverterBank | None:
         if hardware.adc.shared == "tile":
             return None
         if self._shared_adc is None:
-            self._shared_adc = Bank(self.environment, self.trace, "adc", hardware.adc.count)
+            adc = hardware.adc
+            self._shared_adc = make_bank(
+                self.environment, self.trace, "adc", adc.count, adc.assignment, adc.arbitration
+            )
         return self._shared_adc
 
     def run(self, program: Sequence[Operation], progress: Callable[[int, int], None] | None = None) -> None:
@@ -240,7 +243,7 @@ class Read(Operation):
             "unit": "A" if self.decoding is None else "1",
             "dac_saturated": saturated[0],
             "adc_saturated": saturated[1],
-            "adc_range_v": [[span.low, span.high] for span in spans],
+            "adc_range_v": [[np.asarray(end).tolist() for end in (span.low, span.high)] for span in spans],
             "values": values.ravel()[:4096].tolist(),
             "ideal": ideal.ravel()[:4096].tolist(),
             "error": errors(values, ideal),

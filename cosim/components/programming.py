@@ -167,7 +167,7 @@ def _verify(tile: Tile, operation: int, row: int, column: int, span: AdcRange, t
     sense_energy(tile, operation, index, "verify", result, 1)
     net = (tile.array.bottom or ())[column]
     sampled = -result.samples.current[0, [tile.network.net_index[str(net)]]]
-    codes = yield from convert_outputs(tile, operation, "convert", sampled, span)
+    codes = yield from convert_outputs(tile, operation, "convert", sampled, span, column)
     yield from tile.wait(operation, "decide", "sequencer", tile.periphery.sequencer.decide_time)
     return float(codes.values[0]) / tile.periphery.sense.gain / float(actual[row])
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosim.components.adc import Codes
 from cosim.components.bank import Process
+from cosim.components.quantizer import Codes
 from cosim.components.tile import Tile
 from cosim.crossbar.backend import PhaseResult
 from cosim.crossbar.drive import Phase, Waveform, distinct, level, pulse
@@ -26,24 +26,26 @@ from cosim.units import femtoseconds, seconds
 class AdcRange:
     """Input range of the ADC for an operation [V], and whether it was calibrated from the work."""
 
-    low: float
-    high: float
+    low: float | FloatArray
+    high: float | FloatArray
     calibrated: bool
 
 
 def adc_range(tile: Tile, currents: FloatArray) -> AdcRange:
-    """Return the ADC range for an operation whose ideal bit-line currents [A] are known.
+    """Return the ADC range for an operation from a profile of bit-line currents [A], ``(samples, columns)``.
 
     A fixed range is taken as it is; ``calibrated`` spans from 0 V (or the most negative value) to the
-    largest one.
+    largest one, or as ``adc.calibration`` says: by percentile, one range or one for each column.
     """
-    setting = tile.periphery.adc.range
-    if not isinstance(setting, str):
-        return AdcRange(setting[0], setting[1], calibrated=False)
-    voltage = np.asarray(currents) * tile.periphery.sense.gain
-    high = float(voltage.max(initial=0.0))
-    low = min(0.0, float(voltage.min(initial=0.0)))
-    return AdcRange(low, high if high > low else low + tile.periphery.sense.gain * 1e-9, calibrated=True)
+    adc = tile.periphery.adc
+    if not isinstance(adc.range, str):
+        return AdcRange(adc.range[0], adc.range[1], calibrated=False)
+    gain = tile.periphery.sense.gain
+    low, high = adc.calibration.span(np.asarray(currents) * gain)
+    high = np.where(high > low, high, low + gain * 1e-9)
+    if not high.ndim:
+        return AdcRange(float(low), float(high), calibrated=True)
+    return AdcRange(low, high, calibrated=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +112,12 @@ def convert_inputs(tile: Tile, operation: int, kind: str, voltage: FloatArray) -
     start, duration = tile.now, femtoseconds(dac.latency)
     name = f"{tile.name}.dac"
     tile.trace.capacities.setdefault(name, tile.array.rows)
-    driven = np.flatnonzero(np.asarray(voltage) != 0).tolist() or [0]
-    for unit in driven:
-        tile.trace.busy.append(BusyRecord(name, unit, operation, "convert", start, start, start + duration))
-    tile.energy(operation, -1, "dac", kind, len(driven) * dac.energy)
+    driven = np.flatnonzero(np.asarray(voltage) != 0)
+    first, units = (int(driven[0]), len(driven)) if len(driven) else (0, 1)
+    tile.trace.busy.append(
+        BusyRecord(name, first, operation, "convert", start, start, start + duration, 1, units)
+    )
+    tile.energy(operation, -1, "dac", kind, units * dac.energy)
     yield tile.environment.timeout(duration)
     return actual, saturated
 
@@ -149,12 +153,27 @@ def charging_energy(tile: Tile, operation: int, phase: int, drives: dict[str, Wa
         tile.energy(operation, phase, component, kind, capacitance * total)
 
 
-def convert_outputs(tile: Tile, operation: int, kind: str, currents: FloatArray, span: AdcRange) -> Process:
-    """Convert bit-line currents [A] on the shared ADCs; returns the `Codes` (values in volts)."""
+def convert_outputs(
+    tile: Tile, operation: int, kind: str, currents: FloatArray, span: AdcRange, column: int = 0
+) -> Process:
+    """Convert bit-line currents [A] on the shared ADCs; returns the `Codes` (values in volts).
+
+    The currents are those of neighbouring columns, ``column`` the first of them.
+    """
     adc = tile.periphery.adc
-    codes = adc.convert(currents * tile.periphery.sense.gain, span.low, span.high)
-    yield from tile.adc_bank.serve(operation, "convert", len(currents), adc.conversion_fs)
+    rng = tile.draws("adc") if adc.errors.random else None
+    codes = adc.convert(currents * tile.periphery.sense.gain, span.low, span.high, rng)
+    yield from tile.adc_bank.serve(
+        operation,
+        "convert",
+        len(currents),
+        adc.interval_fs,
+        latency_fs=adc.latency_fs,
+        owner=tile.name,
+        places=(column, tile.array.columns),
+    )
     tile.energy(operation, -1, "adc", kind, len(currents) * adc.conversion_energy)
+    tile.energy(operation, -1, "mux", kind, len(currents) * adc.mux.energy)
     return codes
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import simpy
 
 from cosim.components.adc import Adc
-from cosim.components.bank import Bank, Process
+from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
 from cosim.components.sense import Sense
@@ -27,7 +27,7 @@ from cosim.crossbar.network import CrossbarArray, Network
 from cosim.devices.base import FloatArray
 from cosim.errors import CosimError, InputError, PhaseError, UnsupportedRequestError
 from cosim.records import BusyRecord, Formula, PhaseRecord, Trace
-from cosim.rng import shell_uniforms, stream_seed
+from cosim.rng import shell_uniforms, stream, stream_seed
 from cosim.units import femtoseconds, seconds
 
 PHASE_KINDS = ("read", "verify", "write")
@@ -92,7 +92,7 @@ class Tile:
         capacitance: LineCapacitance,
         backends: Mapping[str, CrossbarBackend],
         *,
-        adc_bank: Bank | None,
+        adc_bank: ConverterBank | None,
         temperature: float,
         seed: int,
     ) -> None:
@@ -102,10 +102,16 @@ class Tile:
         self.node_voltages: tuple[FloatArray, ...] | None = None
         self.backends = dict(backends)
         self.temperature = temperature
-        self.adc_bank = adc_bank or Bank(environment, trace, f"{name}.adc", periphery.adc.count)
+        adc = periphery.adc
+        self.adc_bank = adc_bank or make_bank(
+            environment, trace, f"{name}.adc", adc.count, adc.assignment, adc.arbitration
+        )
+        self.adc_bank.name_owner(name)
         self._busy = simpy.Resource(environment, capacity=1)
         self._last_fs = int(environment.now)
         self._seed = stream_seed(seed, f"tiles/{name}/phases")
+        self._root = seed
+        self._draws: dict[str, int] = {}
         self._count = 0
         trace.capacities[f"{name}.array"] = 1
         self._register_formulas()
@@ -147,6 +153,11 @@ class Tile:
             self.trace.energy(
                 operation, phase, self.name, component, kind, energy_j, f"{self.name}/{component}"
             )
+
+    def draws(self, component: str) -> np.random.Generator:
+        """Return the generator of a component's next random event; each event has a stream of its own."""
+        count = self._draws[component] = self._draws.get(component, 0) + 1
+        return stream(self._root, f"tiles/{self.name}/{component}/{count}")
 
     def run_phase(self, operation: int, phase: Phase, duration_from: str) -> Process:
         """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``."""
@@ -231,6 +242,7 @@ class Tile:
         formulas.update(NETWORK_FORMULAS)
         formulas[f"{self.name}/dac"] = p.dac.formula()
         formulas[f"{self.name}/adc"] = p.adc.formula()
+        formulas[f"{self.name}/mux"] = p.adc.mux.formula()
         for component, formula in p.sense.formulas().items():
             formulas[f"{self.name}/sense {component}"] = formula
         formulas[f"{self.name}/word-line charging"] = p.driver.line_formula(self.capacitance.word)
