@@ -134,9 +134,9 @@ class DeviceLaw(ABC):
         """Return the conductance of a stored value."""
         return stored
 
-    def conductances(self, kt_bits: KtBits) -> KtBits:
-        """Return Ga + i Gb of complex stored values."""
-        return kt_bits
+    def conductances(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Return the conductances of an array of stored values, same shape."""
+        return stored
 
     def initial(
         self, mean: float, spread: float, shape: tuple[int, ...], rng: np.random.Generator
@@ -163,8 +163,7 @@ class DeviceLaw(ABC):
 
     def sums_of(self, kt_bits: KtBits) -> tuple[float, float]:
         """Return the sums of Ga - Gb and of Ga + Gb of at least one kT-bit, left to right."""
-        g = self.conductances(kt_bits)
-        a, b = g.real, g.imag
+        a, b = self.conductances(kt_bits.real), self.conductances(kt_bits.imag)
         # accumulate adds strictly left to right; reduce would add in pairs and differ in the last bit
         return float(np.add.accumulate(a - b)[-1]), float(np.add.accumulate(a + b)[-1])
 
@@ -438,10 +437,9 @@ class MssLaw(DeviceLaw):
         p = self.profile
         return stored / p.Ron + (1.0 - stored) / p.Roff
 
-    def conductances(self, kt_bits: KtBits) -> KtBits:
+    def conductances(self, stored: NDArray[Any]) -> NDArray[Any]:
         p = self.profile
-        x = kt_bits.view(np.float64)
-        result: KtBits = (x / p.Ron + (1.0 - x) / p.Roff).view(np.complex128)
+        result: NDArray[Any] = stored / p.Ron + (1.0 - stored) / p.Roff
         return result
 
     def sums(self, cells: Cells, active: Sequence[int]) -> tuple[float, float]:
