@@ -4,6 +4,7 @@ from cosim.components.adc import Adc, AdcCalibration
 from cosim.components.adc_energy import EnergyModel
 from cosim.components.adc_kinds import AdcKind, ConverterFigures
 from cosim.components.bank import ArbitratedBank, Bank, ConverterBank, Process
+from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
 from cosim.components.mux import Mux
@@ -21,6 +22,7 @@ __all__ = [
     "ArbitratedBank",
     "Bank",
     "Codes",
+    "Comparator",
     "ConverterBank",
     "ConverterErrors",
     "ConverterFigures",
