@@ -196,9 +196,18 @@ class ReadStep(Section):
 
     tiles: list[Name] = Field(min_length=1, description="tiles that are read side by side")
     inputs: Table = Field(description="file or rows: one input vector per row")
-    coding: Literal["amplitude"] = Field(default="amplitude", description="how an input becomes a pulse")
+    coding: Literal["amplitude", "bit-serial", "pwm", "split-pwm"] | Name = Field(
+        default="amplitude",
+        description="how an input becomes array phases; also the name of a coding of another package",
+    )
     full_scale: float | None = Field(
-        default=None, gt=0, description="input that drives the DAC to its top; default: the largest"
+        default=None,
+        gt=0,
+        description="input that drives the DAC to its top; default: by hardware.dac.calibration",
+    )
+    profile: Annotated[str | Rows | None, BeforeValidator(read_table)] = Field(
+        default=None,
+        description="file or rows: inputs from which a calibrated ADC range is taken; default: inputs",
     )
     reference: Literal["exact", "programmed"] = Field(
         default="exact",
