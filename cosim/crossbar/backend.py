@@ -170,7 +170,10 @@ class ReadAnswers:
 
 
 class CrossbarBackend(ABC):
-    """Answers phase requests. Implementations keep nothing between requests that changes a result."""
+    """Answers phase requests. What is kept between requests changes a result within the solver's tolerance at most.
+
+    It may depend on the earlier requests of the same network alone; see decision 0022.
+    """
 
     name: ClassVar[str]
     costly: ClassVar[bool] = False
@@ -214,6 +217,9 @@ class CrossbarBackend(ABC):
     def describe(self) -> dict[str, Any]:
         """Return what the manifest should say: engine, version, options."""
         return {"backend": self.name}
+
+    def forget(self) -> None:  # noqa: B027 (most backends keep nothing)
+        """Drop what is kept of earlier requests, so that the next answer is that of a fresh backend."""
 
     def close(self) -> None:  # noqa: B027 (most backends hold nothing)
         """Release workers; the backend is not used afterwards."""
