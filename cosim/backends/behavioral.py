@@ -16,16 +16,28 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
 from cosim.backends import response as network
-from cosim.backends import single_level
+from cosim.backends import single_level, stops
+from cosim.backends.kept_reads import KeptReads, Masks, solve_whole
+from cosim.backends.many_reads import answer_reads
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
-from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
+from cosim.crossbar.backend import (
+    CrossbarBackend,
+    Energy,
+    PhaseRequest,
+    PhaseResult,
+    ReadAnswers,
+    Samples,
+    SavedWaveforms,
+)
 from cosim.crossbar.drive import drive_table
 from cosim.crossbar.network import LiveNetwork, Network, live_network
+from cosim.crossbar.stopping import Stop, effective_phase
 from cosim.devices.base import FloatArray
 from cosim.errors import UnsupportedRequestError
 from cosim.rng import shell_uniforms
@@ -47,6 +59,7 @@ class _Outcome:
     energy: Energy
     residual: float
     applied: tuple[str, ...]
+    stops: tuple[Stop, ...] = ()
 
 
 def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcome:
@@ -59,6 +72,23 @@ def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcom
     return _Outcome(
         states, tuple(run.exposure), instants, voltage, current, charge, energy, residual, applied
     )
+
+
+def _watched(request: PhaseRequest, start: stops.Start) -> _Outcome:
+    """Return the outcome of a phase with stop conditions."""
+    whole = stops.run_watched(request, start)
+    phase = whole.phase
+    corners = tuple(sorted(instant for instant in whole.responses if instant <= phase.duration_fs))
+    instants = (*phase.strobes_fs, *(corners if phase.save else ()))
+    found = [whole.responses[instant] for instant in instants]
+    shape = (len(instants), len(request.network.nets))
+    voltage = np.array([response.net_voltage for response in found]).reshape(shape)
+    current = np.array([response.net_current for response in found]).reshape(shape)
+    energy, charge, residual = whole.ledger.close()
+    return _Outcome(
+        whole.states, tuple(whole.exposure), instants, voltage, current, charge, energy, residual,
+        ("stopped",) if whole.stops else (), tuple(whole.stops),
+    )  # fmt: skip
 
 
 def _compiled(run: PhaseRun) -> _Outcome | None:
@@ -110,13 +140,16 @@ def _whole_states(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -
         if len(rows) == array.rows:
             moved, exposed = next(inner)
         else:
-            rest = np.zeros(array.shape)
+            rest = np.zeros((1, 1))
             moved = array.device.advance(state, rest, duration, temperature)
-            exposed = (
-                duration * array.device.exposure_rate(rest, temperature) if array.device.stochastic else rest
-            )
+            exposed = rest  # without effect unless the device is stochastic
+            if array.device.stochastic:
+                rate = duration * array.device.exposure_rate(rest, temperature)
+                exposed = np.array(np.broadcast_to(rate, array.shape))
             if len(rows):
-                moved[rows], exposed[rows] = next(inner)
+                moved[rows], inner_exposure = next(inner)
+                if array.device.stochastic:
+                    exposed[rows] = inner_exposure
         states.append(moved)
         exposures.append(exposed)
     return tuple(states), tuple(exposures)
@@ -150,7 +183,7 @@ def _expand(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -> Phas
     charge[live.nets] = outcome.charge
     whole = _Outcome(
         states, exposures, outcome.instants_fs, voltage, current, charge,
-        _whole_energy(request, live, outcome.energy), outcome.residual, outcome.applied,
+        _whole_energy(request, live, outcome.energy), outcome.residual, outcome.applied, outcome.stops,
     )  # fmt: skip
     return _result(request, whole)
 
@@ -177,6 +210,7 @@ def _result(request: PhaseRequest, outcome: _Outcome) -> PhaseResult:
         outcome.residual,
         applied,
         saved,
+        stops=outcome.stops,
     )
 
 
@@ -190,12 +224,22 @@ def _fluctuate(request: PhaseRequest, states: States, exposures: States) -> Stat
     )
 
 
+def _live_request(request: PhaseRequest, live: LiveNetwork) -> PhaseRequest:
+    """Return the request on the conducting part of its network."""
+    if live.network is None or live.network is request.network:
+        return request
+    states = tuple(state[rows] for state, rows in zip(request.states, live.rows, strict=True) if len(rows))
+    return dataclasses.replace(request, network=live.network, states=states)
+
+
 @final
 class BehavioralBackend(CrossbarBackend):
     """Answers phases with device closed forms; ``fidelity`` chooses how much of the wires is real.
 
     ``ideal``: no wire and no line-end resistance. ``resistive``: both, quasi-static. ``compiled``: let
-    numba, where it is installed, answer the phases that it can.
+    numba, where it is installed, answer the phases that it can. ``reuse=False`` solves every phase on its own
+    and, where no net floats, on the whole network: no row is left out, no solution kept, nothing compiled but the
+    line solver. For comparisons: the results are the same.
     """
 
     name: ClassVar[str] = "behavioral"
@@ -205,12 +249,15 @@ class BehavioralBackend(CrossbarBackend):
         fidelity: Literal["ideal", "resistive"] = "resistive",
         tolerances: Tolerances | None = None,
         compiled: bool = True,
+        reuse: bool = True,
     ) -> None:
         if fidelity not in ("ideal", "resistive"):
             raise UnsupportedRequestError(f"fidelity must be 'ideal' or 'resistive', not '{fidelity}'")
         self.fidelity = fidelity
         self.tolerances = tolerances or Tolerances()
-        self.compiled = compiled
+        self.compiled = compiled and reuse
+        self.reuse = reuse
+        self._reads = KeptReads()
 
     def refusal(self, network: Network, kind: str) -> str | None:
         for array in network.arrays:
@@ -221,27 +268,41 @@ class BehavioralBackend(CrossbarBackend):
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "fidelity": self.fidelity}
 
+    def run_reads(self, request: PhaseRequest, voltages: FloatArray) -> ReadAnswers | None:
+        return answer_reads(request, voltages, self.fidelity != "ideal") if self.reuse else None
+
+    def forget(self) -> None:
+        self._reads.forget()
+
     def run(self, request: PhaseRequest) -> PhaseResult:
-        if request.phase.stops:
-            raise UnsupportedRequestError(
-                "the behavioral backend does not answer stop conditions; leave them out of the phase"
-            )
         masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
         live = live_network(request.network, masks)
-        if live.network is request.network:
-            return _result(request, self._run(request))
-        if live.network is None:
-            return _expand(request, live, _nothing(request))
-        states = tuple(
-            state[rows] for state, rows in zip(request.states, live.rows, strict=True) if len(rows)
+        start = self._start
+        if (
+            not self.reuse
+            and live.network is not None
+            and all(net in request.phase.drives for net in request.network.nets)
+        ):
+            live, start = (
+                live_network(request.network, (None,) * len(masks)),
+                partial(self._start, masks=masks),
+            )
+        outcome = (
+            _nothing(request) if live.network is None else self._run(_live_request(request, live), start)
         )
-        return _expand(
-            request, live, self._run(dataclasses.replace(request, network=live.network, states=states))
-        )
+        if outcome.stops:
+            request = dataclasses.replace(request, phase=effective_phase(request.phase, outcome.stops))
+        whole = live.network is request.network
+        return _result(request, outcome) if whole else _expand(request, live, outcome)
 
-    def _run(self, request: PhaseRequest) -> _Outcome:
+    def _run(self, request: PhaseRequest, start: stops.Start) -> _Outcome:
         """Answer a request on the conducting part of its network."""
-        run = PhaseRun(request, self.fidelity == "resistive", self.tolerances)
+        if request.phase.stops:
+            return _watched(request, start)
+        run = start(request)
+        kept = self._reads.answer(run, self.compiled) if self.reuse else None
+        if kept is not None:
+            return _outcome(run, kept[0], ("still", kept[1]) if kept[1] else ("still",))
         quick = _compiled(run) if self.compiled and self.tolerances.refine == 1 else None
         if quick is not None:
             return quick
@@ -250,3 +311,9 @@ class BehavioralBackend(CrossbarBackend):
         if states is not None:
             return _outcome(run, states, ("still",))
         return _outcome(run, moving(run, points, run.moves(points)), ())
+
+    def _start(self, request: PhaseRequest, masks: Masks | None = None) -> PhaseRun:
+        run = PhaseRun(request, self.fidelity == "resistive", self.tolerances)
+        if masks is not None:
+            run.solver = solve_whole(run.prepared, masks)
+        return run

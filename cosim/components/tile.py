@@ -16,18 +16,19 @@ import numpy as np
 import simpy
 
 from cosim.components.adc import Adc
-from cosim.components.bank import Bank, Process
+from cosim.components.bank import ConverterBank, Process, make_bank
+from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
 from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
-from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult
+from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, ReadAnswers
 from cosim.crossbar.drive import Phase
 from cosim.crossbar.network import CrossbarArray, Network
 from cosim.devices.base import FloatArray
 from cosim.errors import CosimError, InputError, PhaseError, UnsupportedRequestError
 from cosim.records import BusyRecord, Formula, PhaseRecord, Trace
-from cosim.rng import shell_uniforms, stream_seed
+from cosim.rng import shell_uniforms, stream, stream_seed
 from cosim.units import femtoseconds, seconds
 
 PHASE_KINDS = ("read", "verify", "write")
@@ -67,6 +68,7 @@ class Periphery:
     driver: Driver = field(default_factory=Driver)
     sense: Sense = field(default_factory=Sense)
     sequencer: Sequencer = field(default_factory=Sequencer)
+    comparator: Comparator = field(default_factory=Comparator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Tile:
         capacitance: LineCapacitance,
         backends: Mapping[str, CrossbarBackend],
         *,
-        adc_bank: Bank | None,
+        adc_bank: ConverterBank | None,
         temperature: float,
         seed: int,
     ) -> None:
@@ -102,12 +104,20 @@ class Tile:
         self.node_voltages: tuple[FloatArray, ...] | None = None
         self.backends = dict(backends)
         self.temperature = temperature
-        self.adc_bank = adc_bank or Bank(environment, trace, f"{name}.adc", periphery.adc.count)
+        adc = periphery.adc
+        self.adc_bank = adc_bank or make_bank(
+            environment, trace, f"{name}.adc", adc.count, adc.assignment, adc.arbitration
+        )
+        self.adc_bank.name_owner(name)
         self._busy = simpy.Resource(environment, capacity=1)
         self._last_fs = int(environment.now)
+        self.over_compliance = 0
         self._seed = stream_seed(seed, f"tiles/{name}/phases")
+        self._root = seed
+        self._draws: dict[str, int] = {}
         self._count = 0
         trace.capacities[f"{name}.array"] = 1
+        self.cell_energy = trace.cell_energies[name] = np.zeros(network.arrays[0].shape)
         self._register_formulas()
 
     @property
@@ -141,12 +151,25 @@ class Tile:
         self.trace.busy.append(BusyRecord(name, 0, operation, kind, start, start, start + duration))
         yield self.environment.timeout(duration)
 
-    def energy(self, operation: int, phase: int, component: str, kind: str, energy_j: float) -> None:
-        """Account an energy [J] of a component of the periphery."""
+    def energy(
+        self,
+        operation: int,
+        phase: int,
+        component: str,
+        kind: str,
+        energy_j: float,
+        formula: str | None = None,
+    ) -> None:
+        """Account an energy [J] of a component of the periphery; ``formula``: its key, where not the component."""
         if energy_j:
             self.trace.energy(
-                operation, phase, self.name, component, kind, energy_j, f"{self.name}/{component}"
+                operation, phase, self.name, component, kind, energy_j, f"{self.name}/{formula or component}"
             )
+
+    def draws(self, component: str) -> np.random.Generator:
+        """Return the generator of a component's next random event; each event has a stream of its own."""
+        count = self._draws[component] = self._draws.get(component, 0) + 1
+        return stream(self._root, f"tiles/{self.name}/{component}/{count}")
 
     def run_phase(self, operation: int, phase: Phase, duration_from: str) -> Process:
         """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``."""
@@ -164,6 +187,42 @@ class Tile:
             yield self.environment.timeout(result.duration_fs)
             index = self._commit(operation, phase, backend.name, asked, start, result, duration_from)
         return index, result
+
+    def answer_reads(self, phase: Phase, voltages: FloatArray) -> ReadAnswers | None:
+        """Return the answers to many reads of the tile, or None: then each is run on its own.
+
+        ``phase``: see `CrossbarBackend.run_reads`; ``voltages`` ``(reads, rows)`` [V]. Only where cells never move:
+        then the answers do not depend on when a read takes place.
+        """
+        if self.array.device.moves or self.periphery.driver.compliance is not None:
+            return None
+        request = PhaseRequest(
+            self.network, (self.state,), self.node_voltages, self.now, self.temperature, phase, self._seed
+        )
+        answers = self.backends[phase.kind].run_reads(request, voltages)
+        if answers is not None:
+            self.cell_energy += answers.cell_energy
+        return answers
+
+    def run_answered(
+        self, operation: int, phase: Phase, duration_from: str, answers: ReadAnswers, read: int
+    ) -> Process:
+        """Run one circuit phase that `answer_reads` has answered; returns its index."""
+        asked = self.now
+        with self._busy.request() as turn:
+            yield turn
+            start = self.now
+            yield self.environment.timeout(phase.duration_fs)
+            a = answers
+            energies = (
+                a.delivered[read], a.absorbed[read], a.cells[read], a.access[read], a.wires[read],
+                a.terminations[read], 0.0,
+            )  # fmt: skip
+            index = self._record(
+                operation, phase.kind, self.backends[phase.kind].name, asked, start, phase.duration_fs,
+                tuple(map(float, energies)), a.kcl_residual, 0, a.applied, duration_from,
+            )  # fmt: skip
+        return index
 
     def _request(self, phase: Phase, start: int) -> PhaseRequest:
         self._count += 1
@@ -192,51 +251,87 @@ class Tile:
         result: PhaseResult,
         duration_from: str,
     ) -> int:
-        trace, index = self.trace, len(self.trace.phases)
         low, high = self.array.device.state_bounds()
         state, outside = result.states[0], 0
         if not (state.min() >= low and state.max() <= high):
             outside = int(np.count_nonzero((state < low) | (state > high)))
             state = np.clip(state, low, high)
         self.state = state
+        self._check_compliance(result)
         self.node_voltages = result.node_voltages
-        self._last_fs = start + result.duration_fs
         e = result.energy
-        cells = float(sum(part.sum() for part in e.cells))
-        delivered, absorbed = float(e.delivered.sum()), float(e.absorbed.sum())
-        numerical = delivered - absorbed - cells - e.access - e.wires - e.terminations - e.stored
+        self.cell_energy += e.cells[0]
+        energies = (
+            float(e.delivered.sum()), float(e.absorbed.sum()), float(sum(part.sum() for part in e.cells)), e.access,
+            e.wires, e.terminations, e.stored,
+        )  # fmt: skip
+        return self._record(
+            operation, phase.kind, backend, asked, start, result.duration_fs, energies, result.kcl_residual,
+            outside, result.applied, duration_from, _deviations(result),
+        )  # fmt: skip
+
+    def _record(
+        self,
+        operation: int,
+        kind: str,
+        backend: str,
+        asked: int,
+        start: int,
+        duration: int,
+        energies: tuple[float, ...],
+        residual: float,
+        outside: int,
+        applied: tuple[str, ...],
+        duration_from: str,
+        deviations: tuple[float, float, float] = (nan, nan, nan),
+    ) -> int:
+        """Append the records of a phase; ``energies``: delivered, absorbed, cells, access, wires, ends, stored [J]."""
+        trace, index = self.trace, len(self.trace.phases)
+        delivered, absorbed, cells, access, wires, ends, stored = energies
+        numerical = delivered - absorbed - cells - access - wires - ends - stored
+        self._last_fs = start + duration
         trace.phases.append(
             PhaseRecord(
-                index, operation, self.name, phase.kind, backend, start, result.duration_fs, delivered,
-                absorbed, cells, e.access, e.wires, e.terminations, e.stored, numerical,
-                result.kcl_residual, outside, "+".join(result.applied), duration_from, *_deviations(result),
+                index, operation, self.name, kind, backend, start, duration, delivered, absorbed, cells, access,
+                wires, ends, stored, numerical, residual, outside, "+".join(applied), duration_from, *deviations,
             )
         )  # fmt: skip
         trace.busy.append(
-            BusyRecord(
-                f"{self.name}.array", 0, operation, phase.kind, asked, start, start + result.duration_fs
-            )
+            BusyRecord(f"{self.name}.array", 0, operation, kind, asked, start, start + duration, 1, 1)
         )
         parts = {
-            "cells": cells, "access devices": e.access, "wires": e.wires, "line ends": e.terminations,
-            "driver sink": absorbed, "line capacitance": e.stored, "numerical": numerical,
+            "cells": cells, "access devices": access, "wires": wires, "line ends": ends, "driver sink": absorbed,
+            "line capacitance": stored, "numerical": numerical,
         }  # fmt: skip
         for component, value in parts.items():
             if value:
-                trace.energy(operation, index, self.name, component, phase.kind, value, component)
+                trace.energy(operation, index, self.name, component, kind, value, component)
         return index
+
+    def _check_compliance(self, result: PhaseResult) -> None:
+        """Count a phase in which a word line carries more than the compliance, at a strobe or in the mean."""
+        compliance = self.periphery.driver.compliance
+        if compliance is None:
+            return
+        nets = [self.network.net_index[net] for net in self.array.left or () if net is not None]
+        mean = np.abs(result.net_charge[nets]) / seconds(result.duration_fs)
+        strobed = np.abs(result.samples.current[:, nets]) if len(result.samples.times_fs) else mean[None]
+        self.over_compliance += bool(max(float(mean.max()), float(strobed.max())) > compliance)
 
     def _register_formulas(self) -> None:
         p, formulas = self.periphery, self.trace.formulas
         formulas.update(NETWORK_FORMULAS)
         formulas[f"{self.name}/dac"] = p.dac.formula()
         formulas[f"{self.name}/adc"] = p.adc.formula()
+        formulas[f"{self.name}/mux"] = p.adc.mux.formula()
         for component, formula in p.sense.formulas().items():
-            formulas[f"{self.name}/sense {component}"] = formula
+            formulas[f"{self.name}/{component}"] = formula
+        formulas[f"{self.name}/level shifters"] = p.driver.level_shifter.formula()
         formulas[f"{self.name}/word-line charging"] = p.driver.line_formula(self.capacitance.word)
         formulas[f"{self.name}/bit-line charging"] = p.driver.line_formula(self.capacitance.bit)
         formulas[f"{self.name}/gate-line charging"] = p.driver.line_formula(self.capacitance.gate)
         formulas[f"{self.name}/digital"] = p.sequencer.combine_formula()
+        formulas[f"{self.name}/comparator"] = p.comparator.formula()
 
 
 def aged_state(

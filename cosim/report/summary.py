@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cosim.records import Trace
+from cosim.report.accounting import account
+from cosim.report.baseline import DigitalBaseline
 from cosim.report.files import plain
 from cosim.report.totals import EnergyTotals, energy_totals
 from cosim.units import seconds
@@ -21,12 +23,17 @@ _DISSIPATED = ("cells_j", "access_j", "wires_j", "terminations_j")
 
 
 def summarize(
-    trace: Trace, *, scenario: Mapping[str, str], seed: int, totals: EnergyTotals | None = None
+    trace: Trace,
+    *,
+    scenario: Mapping[str, str],
+    seed: int,
+    totals: EnergyTotals | None = None,
+    baseline: DigitalBaseline | None = None,
 ) -> dict[str, Any]:
     """Return the summary of a run, version 1 of ``summary.json``.
 
     ``scenario`` holds its ``name`` and ``sha256``; ``totals`` are the energy sums where the caller has
-    them already.
+    them already; ``baseline``: a digital accelerator whose cost stands beside.
     """
     totals = totals or energy_totals(trace)
     summary: dict[str, Any] = plain(
@@ -43,6 +50,7 @@ def summarize(
             },
             "checks": _checks(trace),
             "operations": _operations(trace, totals.by_operation()),
+            "accounting": account(trace, totals, baseline),
             "warnings": list(trace.warnings),
         }
     )
@@ -54,11 +62,11 @@ def _time(trace: Trace) -> dict[str, Any]:
     used = dict.fromkeys(trace.capacities, 0)
     waited = dict.fromkeys(trace.capacities, 0)
     end_fs = int(trace.end_fs)
-    for resource, _, _, kind, asked, start, end in trace.busy:
-        by_kind[kind] = by_kind.get(kind, 0) + end - start
+    for resource, _, _, kind, asked, start, end, jobs, units in trace.busy:
+        by_kind[kind] = by_kind.get(kind, 0) + units * (end - start)
         within = end - start if end <= end_fs else max(end_fs - start, 0)  # a run may stop half way
-        used[resource] = used.get(resource, 0) + within
-        waited[resource] = waited.get(resource, 0) + start - asked
+        used[resource] = used.get(resource, 0) + units * within
+        waited[resource] = waited.get(resource, 0) + units * waiting(asked, start, end, jobs)
     return {
         "end_s": seconds(end_fs),
         "phases": len(trace.phases),
@@ -69,6 +77,11 @@ def _time(trace: Trace) -> dict[str, Any]:
         },
         "waiting_s": {name: seconds(waited[name]) for name in sorted(waited)},
     }
+
+
+def waiting(asked_fs: int, start_fs: int, end_fs: int, jobs: int) -> int:
+    """Return how long jobs of equal length, one after the other, waited in all since they were asked for [fs]."""
+    return jobs * (start_fs - asked_fs) + (jobs - 1) * (end_fs - start_fs) // 2
 
 
 def _total(trace: Trace, *fields: str) -> float:

@@ -243,6 +243,19 @@ def test_bounds(name: str, part: float, voltage: float, duration: float) -> None
     assert (after <= high + 1e-15).all()
 
 
+@pytest.mark.parametrize("reach", [0.02, 0.2, 0.8])
+@pytest.mark.parametrize("duration", [1e-9, 1e-6])
+def test_most_moved_is_a_bound(reach: float, duration: float, device: DeviceModel) -> None:
+    """No state moves by more at any voltage in between; 0 means that none moves at all."""
+    bound = device.most_moved(-reach, reach, duration, 300.0)
+    if not np.isfinite(bound):
+        return
+    parts = inside(device, np.linspace(0.0, 1.0, 9))
+    for voltage in np.linspace(-reach, reach, 17):
+        moved = advance(device, parts, float(voltage), duration) - parts
+        assert np.abs(moved).max() <= bound * (1.0 + 1e-9) + (1e-15 if bound else 0.0)
+
+
 @pytest.mark.parametrize("voltage", [-1.2, -0.3, 0.0, 0.05, 0.65])
 def test_state_rate_is_the_published_equation(voltage: float, mover: DeviceModel) -> None:
     low, high = mover.state_bounds()
