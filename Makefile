@@ -68,9 +68,14 @@ accept-ktram: setup
 	$(BIN)/python benchmarks/ktram.py --accept
 	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram
 
+accept-devices: setup
+	$(BIN)/python benchmarks/devices.py --accept
+	$(BIN)/python -m pytest -m acceptance tests/conformance/test_device_suite.py
+
 docs-generate: setup
 	$(BIN)/cosim schema --out docs/scenario.schema.json
 	$(BIN)/python docs/generate_scenario.py
+	$(BIN)/python docs/generate_devices.py
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache
