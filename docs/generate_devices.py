@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,7 +72,7 @@ def loop(name: str, device: DeviceModel) -> Loop:
     low, high = device.state_bounds()
     state = np.array([[low + 0.1 * (high - low)]])
     states = [float(state[0, 0])]
-    for start, stop in zip(time[:-1], time[1:], strict=True):
+    for start, stop in pairwise(time):
         middle = np.array([[float(volts(0.5 * (start + stop)))]])
         state = device.advance(state, middle, float(stop - start), KELVIN)
         states.append(float(state[0, 0]))
@@ -84,7 +85,7 @@ def loop(name: str, device: DeviceModel) -> Loop:
         return device.state_rate(held, volts(t).reshape(1, 1), KELVIN)[0]  # type: ignore[index]
 
     at, solved = np.linspace(0.0, period, POINTS + 1), [found[0]]
-    for start, stop in zip(at[:-1], at[1:], strict=True):
+    for start, stop in pairwise(at):
         answer = solve_ivp(slope, (start, stop), [solved[-1]], method="LSODA", rtol=1e-9, atol=1e-11)
         solved.append(float(np.clip(answer.y[0, -1], low, high)))
     return Loop(time, voltage, current, found, at, np.array(solved))
