@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,7 +36,7 @@ Tell = Callable[[str, float, float], None]
 @pytest.fixture
 def tell() -> Tell:
     def line(what: str, value: float, bar: float) -> None:
-        print(f"\n{what}: {value:.3g} (bar {bar:g}): {'met' if value <= bar else 'missed'}", end="")
+        sys.stdout.write(f"{what}: {value:.3g} (bar {bar:g}): {'met' if value <= bar else 'missed'}\n")
         assert value <= bar, what
 
     return line
