@@ -24,7 +24,7 @@ from cosim.backends import response as network
 from cosim.backends import single_level
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
 from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
-from cosim.crossbar.drive import drive_table
+from cosim.crossbar.drive import GroupedDrives, drive_table
 from cosim.crossbar.network import LiveNetwork, Network, live_network
 from cosim.devices.base import FloatArray
 from cosim.errors import UnsupportedRequestError
@@ -63,22 +63,28 @@ def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcom
 
 def _compiled(run: PhaseRun) -> _Outcome | None:
     """Return the outcome where the compiled path answers the phase (see `single_level`), else None."""
-    level = None
-    if single_level.fits(run.prepared, run.request.temperature):
-        level = single_level.find_level(run.columns, run.net_column, run.lengths)
+    if not single_level.fits(run.prepared, run.request.temperature):
+        return None
+    level = single_level.find_level(run.shape)
     if level is None:
         return None
-    request, tolerances = run.request, run.tolerances
+    request, tolerances, phase = run.request, run.tolerances, run.request.phase
+    voltage = level.voltage[run.net_column]
     found = single_level.answer(
-        run.prepared, request.states[0], level, request.temperature, tolerances.still, tolerances.move
+        run.prepared,
+        request.states[0],
+        voltage,
+        level.parts,
+        request.temperature,
+        tolerances.still,
+        tolerances.move,
     )
-    phase = request.phase
     if found is None or (phase.strobes_fs and not found.still):
         return None
     instants = (*phase.strobes_fs, *(run.corners if phase.save else ()))
     shares = np.array([level.shares[run.corners.index(instant)] for instant in instants])[:, None]
     return _Outcome(
-        (found.state,), (found.exposure,), instants, shares * level.voltage, shares * found.current, found.charge,
+        (found.state,), (found.exposure,), instants, shares * voltage, shares * found.current, found.charge,
         found.energy, found.residual, ("still",) if found.still else (),
     )  # fmt: skip
 
@@ -235,9 +241,11 @@ class BehavioralBackend(CrossbarBackend):
         states = tuple(
             state[rows] for state, rows in zip(request.states, live.rows, strict=True) if len(rows)
         )
-        return _expand(
-            request, live, self._run(dataclasses.replace(request, network=live.network, states=states))
-        )
+        phase = request.phase
+        if isinstance(phase.drives, GroupedDrives):
+            phase = dataclasses.replace(phase, drives=phase.drives.restricted(live.network, live.nets))
+        inner = dataclasses.replace(request, network=live.network, states=states, phase=phase)
+        return _expand(request, live, self._run(inner))
 
     def _run(self, request: PhaseRequest) -> _Outcome:
         """Answer a request on the conducting part of its network."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cosim.backends.response import Prepared
 from cosim.crossbar.backend import Energy
 from cosim.crossbar.dense import LARGEST
+from cosim.crossbar.drive import PhaseShape
 from cosim.crossbar.lines import DEFAULT_TOLERANCE, MAX_ITERATIONS, numba_available
 from cosim.devices.base import DeviceModel, FloatArray, TwoChannel
 
@@ -31,7 +32,7 @@ _GOAL = 5e-10  # the step that measures the residual gains two orders; it iterat
 
 
 class Level(NamedTuple):
-    """A phase of one level: the nets' voltages there, the share of it at each corner, the parts [s]."""
+    """A phase of one level: ``voltage`` of each distinct waveform there, its share at each corner, the parts [s]."""
 
     voltage: FloatArray
     shares: tuple[float, ...]
@@ -50,13 +51,11 @@ class Answer(NamedTuple):
     still: bool
 
 
-def find_level(columns: FloatArray, net_column: NDArray[np.intp], lengths: list[float]) -> Level | None:
-    """Return the single level of a phase, or None.
-
-    ``columns`` ``(corners, waveforms)`` [V], NaN where a net floats; ``net_column``: the waveform of
-    each net; ``lengths``: between the corners [s].
-    """
-    rows = [tuple(v if v == v else 0.0 for v in row) for row in columns.tolist()]
+@lru_cache(maxsize=512)
+def find_level(shape: PhaseShape) -> Level | None:
+    """Return the single level of phases of this shape, or None."""
+    rows = [tuple(v if v == v else 0.0 for v in row) for row in shape.columns.tolist()]
+    lengths = shape.lengths
     live = [any(row) for row in rows]
     if not any(live):
         return None
@@ -68,7 +67,7 @@ def find_level(columns: FloatArray, net_column: NDArray[np.intp], lengths: list[
     fall = lengths[last] if last < len(lengths) else 0.0
     before, flat = sum(lengths[: max(first - 1, 0)]), sum(lengths[first:last])
     parts = (before, rise, flat, fall, sum(lengths[last + 1 :]))
-    return Level(np.array(rows[first])[net_column], tuple(map(float, live)), parts)
+    return Level(np.array(rows[first]), tuple(map(float, live)), parts)
 
 
 def fits(prepared: Prepared, temperature: float) -> bool:
@@ -146,40 +145,35 @@ def _keep_memory() -> None:
 
 
 def answer(
-    prepared: Prepared, state: FloatArray, level: Level, temperature: float, still: float, move: float,
+    prepared: Prepared, state: FloatArray, voltage: FloatArray, parts: tuple[float, float, float, float, float],
+    temperature: float, still: float, move: float,
 ) -> Answer | None:  # fmt: skip
     """Answer a phase of one level on one array, or return None: the general path must do it.
 
-    ``still``, ``move``: see `cosim.backends.behavioral.Tolerances`.
+    ``voltage`` ``(nets,)`` [V] at the level, ``parts``: see `Level`; ``still``, ``move``: see
+    `cosim.backends.behavioral.Tolerances`.
     """
     plan = _plan(prepared, temperature)
     if plan is None:
         return None
     from cosim.backends import compiled
 
-    array, nets = prepared.network.arrays[0], len(prepared.network.nets)
-    cells = array.rows * array.columns
+    array = prepared.network.arrays[0]
     x = np.ascontiguousarray(state).reshape(-1)
-    results = np.zeros((3, cells))
-    of_nets, figures = np.zeros((4, nets)), np.zeros(7)
+    results, of_nets, figures = np.zeros((3, x.size)), np.zeros((4, voltage.size)), np.zeros(7)
     limits = compiled.Limits(still, move, *plan.limits[2:])
     lines = prepared.systems[0].prepared
-    ends = level.voltage[plan.ends][None, :]
-    bit = 2 * array.rows
-    drive = (
-        ends[:, : array.rows], ends[:, array.rows : bit], ends[:, bit : bit + array.columns],
-        ends[:, bit + array.columns :],
-    )  # fmt: skip
+    ends = voltage[plan.ends][None, :]
+    right, top, bottom = array.rows, 2 * array.rows, 2 * array.rows + array.columns
+    drive = (ends[:, :right], ends[:, right:top], ends[:, top:bottom], ends[:, bottom:])
     code = compiled.pulse(
         x if x.flags.writeable else x.copy(), plan.law.law, plan.law.parameters, array.cell.series_resistance,
-        lines.lines, lines.ends, drive, level.voltage, plan.wires, compiled.Times(*level.parts), limits,
+        lines.lines, lines.ends, drive, voltage, plan.wires, compiled.Times(*parts), limits,
         (results[0], results[1], results[2], of_nets, figures),
     )  # fmt: skip
     if code > compiled.MOVING:
         return None
-    access, wires, ends, residual = figures[:4].tolist()
-    energy = Energy(of_nets[1], of_nets[2], (results[2].reshape(array.shape),), access, wires, ends)
-    return Answer(
-        state + results[0].reshape(array.shape), results[1].reshape(array.shape), of_nets[0], energy, of_nets[3],
-        residual, code == compiled.STILL,
-    )  # fmt: skip
+    change, exposure, cells = results.reshape((3, *array.shape))
+    access, wires, line_ends, residual = figures[:4].tolist()
+    energy = Energy(of_nets[1], of_nets[2], (cells,), access, wires, line_ends)
+    return Answer(state + change, exposure, of_nets[0], energy, of_nets[3], residual, code == compiled.STILL)

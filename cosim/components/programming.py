@@ -9,7 +9,6 @@ A SET pulse is positive from word line to bit line, a RESET pulse negative; all 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -27,8 +26,7 @@ from cosim.components.reading import (
     sense_energy,
 )
 from cosim.components.tile import Tile
-from cosim.crossbar.drive import Phase, Waveform, level, pulse
-from cosim.crossbar.network import Ends
+from cosim.crossbar.drive import GroupedDrives, Phase, Waveform, level, pulse
 from cosim.devices.base import FloatArray
 from cosim.records import CellOutcome, PulseRecord
 from cosim.units import Fraction, Second, Volt, check, femtoseconds, quantity, seconds
@@ -172,30 +170,27 @@ def _verify(tile: Tile, operation: int, row: int, column: int, span: AdcRange, t
     return float(codes.values[0]) / tile.periphery.sense.gain / float(actual[row])
 
 
-@lru_cache(maxsize=64)
-def _names(ends: Ends | None) -> tuple[str, ...]:
-    return tuple(str(net) for net in ends or ())
-
-
 def pulse_drives(
     tile: Tile, scheme: Scheme, row: int, column: int, shape: Waveform, half: Waveform, rising: bool
-) -> dict[str, Waveform]:
+) -> GroupedDrives:
     """Return the drives of a programming pulse on one cell.
 
     ``shape`` is the full pulse, ``half`` the same at half amplitude; ``rising`` is a SET.
     """
-    array = tile.array
-    words, bits = _names(array.left), _names(array.bottom)
-    ground = level(0.0)
-    word, bit = (shape, ground) if rising else (ground, shape)
+    network, array, ends = tile.network, tile.array, tile.network.ends[0]
+    grounded, pulsed, halved = range(3)
+    word, bit = (pulsed, grounded) if rising else (grounded, pulsed)
+    gates: dict[str, Waveform] = {}
     if scheme == "gate":
-        drives = dict.fromkeys(words, ground) | dict.fromkeys(bits, word)
-        drives[(array.gates or ())[row]] = level(array.cell.gate_voltage)
+        group = np.full(len(network.nets), grounded, dtype=np.intp)
+        group[ends.bottom] = word
+        gates[(array.gates or ())[row]] = level(array.cell.gate_voltage)
     else:
-        drives = dict.fromkeys((*words, *bits), half)
-    drives[words[row]] = word
-    drives[bits[column]] = bit
-    return drives
+        group = np.full(len(network.nets), halved, dtype=np.intp)
+    group[ends.left[row]] = word
+    group[ends.bottom[column]] = bit
+    waveforms = (level(0.0), shape) if scheme == "gate" else (level(0.0), shape, half)
+    return GroupedDrives(network, waveforms, group, gates)
 
 
 def _pulse(
@@ -229,6 +224,6 @@ def _pulse(
 
 def _cell(tile: Tile, row: int, column: int) -> tuple[float, float]:
     """Return state (its first variable) and conductance [S] of one cell."""
-    state = tile.state[[row], [column]]
+    state = tile.state[row, column][None]
     device = tile.array.device.select((np.array([row]), np.array([column])))
     return float(state.flat[0]), float(device.conductance(state)[0])

@@ -7,7 +7,7 @@ on the bank's converters, digital combination. The strobe lies at the end of the
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from cosim.components.adc import Codes
 from cosim.components.bank import Process
 from cosim.components.tile import Tile
 from cosim.crossbar.backend import PhaseResult
-from cosim.crossbar.drive import Phase, Waveform, distinct, level, pulse
+from cosim.crossbar.drive import GroupedDrives, Phase, Waveform, grouped, level, pulse
 from cosim.devices.base import FloatArray
 from cosim.records import BusyRecord, ConversionRecord
 from cosim.units import femtoseconds, seconds
@@ -83,24 +83,22 @@ def read_timing(tile: Tile) -> ReadTiming:
     )  # fmt: skip
 
 
-def read_drives(tile: Tile, voltage: FloatArray, rows: range, timing: ReadTiming) -> dict[str, Waveform]:
+def read_drives(tile: Tile, voltage: FloatArray, rows: range, timing: ReadTiming) -> GroupedDrives:
     """Return the drives of a read: ``voltage`` [V] on the word lines, bit lines at virtual ground.
 
     ``rows`` are the rows whose gates are on (1T1R).
     """
-    array = tile.array
-    ground = level(0.0)
-    drives: dict[str, Waveform] = dict.fromkeys(array.line_nets, ground)
-    for net, amplitude in zip(array.left or (), voltage.tolist(), strict=True):
-        if net is not None and amplitude:
-            drives[net] = pulse(
-                amplitude, rise_fs=timing.rise, width_fs=timing.hold + timing.sample, fall_fs=timing.fall
-            )
-    if array.gates is not None:
-        on = level(array.cell.gate_voltage)
-        for row in rows:
-            drives[array.gates[row]] = on
-    return drives
+    network, array = tile.network, tile.array
+    amplitudes, number = np.unique(np.concatenate(([0.0], voltage)), return_inverse=True)
+    group = np.full(len(network.nets), number[0], dtype=np.intp)
+    group[network.ends[0].left] = number[1:]
+    edges = {"rise_fs": timing.rise, "width_fs": timing.hold + timing.sample, "fall_fs": timing.fall}
+    waveforms = tuple(
+        pulse(amplitude, **edges) if amplitude else level(0.0) for amplitude in amplitudes.tolist()
+    )
+    on = level(array.cell.gate_voltage)
+    gates = {} if array.gates is None else {array.gates[row]: on for row in rows}
+    return GroupedDrives(network, waveforms, group, gates)
 
 
 def convert_inputs(tile: Tile, operation: int, kind: str, voltage: FloatArray) -> Process:
@@ -133,20 +131,17 @@ def sense_energy(
     tile.energy(operation, phase, "sense sample", kind, columns * sense.sample_energy)
 
 
-def charging_energy(tile: Tile, operation: int, phase: int, drives: dict[str, Waveform], kind: str) -> None:
+def charging_energy(
+    tile: Tile, operation: int, phase: int, drives: Mapping[str, Waveform], kind: str
+) -> None:
     """Account C·V² of every line that swings in a phase (not where the network itself has capacitance)."""
     if tile.network.has_capacitance:
         return
-    array, c = tile.array, tile.capacitance
-    for component, ends, capacitance in (
-        ("word-line charging", array.left, c.word),
-        ("bit-line charging", array.bottom, c.bit),
-    ):
-        waves = list(filter(None, map(drives.get, filter(None, ends or ()))))
-        counts, total = Counter(map(id, waves)), 0.0
-        for wave in distinct(waves):
-            total += counts[id(wave)] * (max(wave.voltages) - min(wave.voltages)) ** 2
-        tile.energy(operation, phase, component, kind, capacitance * total)
+    c, ends, by_group = tile.capacitance, tile.network.ends[0], grouped(tile.network, drives)
+    for component, nets, capacitance in (
+        ("word-line charging", ends.left, c.word), ("bit-line charging", ends.bottom, c.bit),
+    ):  # fmt: skip
+        tile.energy(operation, phase, component, kind, capacitance * by_group.squared_swing(nets))
 
 
 def convert_outputs(tile: Tile, operation: int, kind: str, currents: FloatArray, span: AdcRange) -> Process:

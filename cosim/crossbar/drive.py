@@ -5,19 +5,23 @@ Times within a phase are integer femtoseconds from its start. A net that a phase
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
-from typing import Literal, TypeVar
+from itertools import chain, compress, pairwise
+from typing import Literal, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.crossbar.network import Network
 from cosim.devices.base import FloatArray
 from cosim.errors import CrossbarError
+from cosim.units import seconds
 
 _W = TypeVar("_W")
+_FEW = 8
+"""Phases of at most so many distinct waveforms have their shape kept: see `phase_shape`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,73 @@ class Waveform:
         """Whether the voltage never changes."""
         return len(set(self.voltages)) == 1
 
+    @property
+    def swing(self) -> float:
+        """Difference of the highest and the lowest voltage [V]."""
+        return max(self.voltages) - min(self.voltages)
+
     def at(self, times_fs: FloatArray) -> FloatArray:
         """Return the voltage [V] at the given times [fs]."""
         return np.interp(times_fs, self.times_fs, self.voltages)
+
+
+@final
+class GroupedDrives(Mapping[str, Waveform]):
+    """Drives of the nets of a network that share few waveforms: a mapping, handled by group.
+
+    ``group`` ``(nets,)``: for each of ``network.nets`` the number of its waveform in ``waveforms``, or -1
+    where the net floats; ``gates``: the driven gate nets. What many nets have in common is thus computed
+    once, not net by net.
+    """
+
+    __slots__ = ("gates", "group", "network", "waveforms")
+
+    def __init__(
+        self,
+        network: Network,
+        waveforms: tuple[Waveform, ...],
+        group: NDArray[np.intp],
+        gates: Mapping[str, Waveform],
+    ) -> None:
+        self.network, self.waveforms, self.group, self.gates = network, waveforms, group, gates
+
+    def __getitem__(self, net: str) -> Waveform:
+        position = self.network.net_index.get(net)
+        if position is None or self.group[position] < 0:
+            return self.gates[net]
+        return self.waveforms[self.group[position]]
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(compress(self.network.nets, (self.group >= 0).tolist()), self.gates)
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.group >= 0)) + len(self.gates)
+
+    def __reduce__(self) -> tuple[type[GroupedDrives], tuple[object, ...]]:
+        return GroupedDrives, (self.network, self.waveforms, self.group, self.gates)
+
+    def restricted(self, network: Network, nets: NDArray[np.intp]) -> GroupedDrives:
+        """Return the drives of an ungated network whose nets are those at ``nets`` of this one."""
+        kept, group = np.unique(self.group[nets], return_inverse=True)
+        floats = int(kept[0] < 0)
+        waveforms = tuple(self.waveforms[k] for k in kept[floats:].tolist())
+        return GroupedDrives(network, waveforms, group - floats, {})
+
+    def squared_swing(self, nets: NDArray[np.intp]) -> float:
+        """Return the sum of the squared swings [V^2] of the nets at these positions."""
+        counts = np.bincount(self.group[nets] + 1, minlength=len(self.waveforms) + 1)[1:].tolist()
+        return sum(count * wave.swing**2 for count, wave in zip(counts, self.waveforms, strict=True) if count)
+
+
+def grouped(network: Network, drives: Mapping[str, Waveform]) -> GroupedDrives:
+    """Return drives by net as drives by group; what is not named floats."""
+    if isinstance(drives, GroupedDrives):
+        return drives
+    waveforms = distinct(drives[net] for net in network.nets if net in drives)
+    number = {id(wave): k for k, wave in enumerate(waveforms)}
+    group = [number[id(drives[net])] if net in drives else -1 for net in network.nets]
+    gates = {net: drives[net] for net in network.gate_nets if net in drives}
+    return GroupedDrives(network, tuple(waveforms), np.array(group, dtype=np.intp), gates)
 
 
 @lru_cache(maxsize=1024, typed=True)
@@ -115,11 +183,13 @@ class Phase:
 
     def corners_fs(self) -> tuple[int, ...]:
         """Return every instant where a drive bends or a strobe samples, with 0 and the end."""
-        instants = {0, self.duration_fs, *self.strobes_fs}
-        for waveform in distinct(self.drives.values()):
-            if len(waveform.times_fs) > 1:
-                instants.update(t for t in waveform.times_fs if 0 < t < self.duration_fs)
-        return tuple(sorted(instants))
+        drives = self.drives
+        waveforms = (
+            (*drives.waveforms, *distinct(drives.gates.values()))
+            if isinstance(drives, GroupedDrives)
+            else distinct(drives.values())
+        )
+        return _corners(waveforms, self.duration_fs, self.strobes_fs)
 
     def gate_level(self, net: str) -> float:
         """Return the level [V] of a gate net; an undriven gate is at 0 V.
@@ -144,19 +214,70 @@ def distinct(waveforms: Iterable[_W]) -> list[_W]:
 
 def drive_table(phase: Phase, nets: Sequence[str], times_fs: Sequence[int]) -> FloatArray:
     """Return the voltage of each net at each time, shape ``(times, nets)``; NaN where a net floats."""
-    columns, index = drive_columns(phase, nets, times_fs)
-    return np.ascontiguousarray(columns[:, index])
+    waveforms, index = _groups(phase.drives, nets)
+    return np.ascontiguousarray(_columns(waveforms, times_fs)[:, index])
 
 
-def drive_columns(
-    phase: Phase, nets: Sequence[str], times_fs: Sequence[int]
-) -> tuple[FloatArray, NDArray[np.intp]]:
-    """Return the voltages of the distinct waveforms ``(times, waveforms)``, and which one each net has."""
-    times = np.asarray(times_fs, dtype=np.float64)
-    chosen = list(map(phase.drives.get, nets))
+@dataclass(frozen=True, slots=True, eq=False)
+class PhaseShape:
+    """A phase without its nets: corners [fs], the time between them [s], and ``columns``.
+
+    ``columns`` ``(corners, waveforms)``: voltage of each distinct waveform [V], NaN for a net that floats.
+    """
+
+    corners: tuple[int, ...]
+    lengths: tuple[float, ...]
+    columns: FloatArray
+
+
+def phase_shape(phase: Phase, nets: Sequence[str]) -> tuple[PhaseShape, NDArray[np.intp]]:
+    """Return the shape of a phase, and which of its columns each net has.
+
+    Programming repeats a few waveforms on changing lines, so the shape of a phase of few is kept.
+    """
+    waveforms, index = _groups(phase.drives, nets)
+    make = _kept_shape if len(waveforms) <= _FEW else _shape
+    return make(waveforms, phase.duration_fs, phase.strobes_fs), index
+
+
+def _groups(
+    drives: Mapping[str, Waveform], nets: Sequence[str]
+) -> tuple[tuple[Waveform | None, ...], NDArray[np.intp]]:
+    """Return the distinct waveforms, None for a net that floats, and which of them each net has."""
+    if isinstance(drives, GroupedDrives) and drives.network.nets is nets:
+        group = drives.group
+        if group.size and group.min() < 0:
+            return (*drives.waveforms, None), np.where(group < 0, len(drives.waveforms), group)
+        return drives.waveforms, group
+    chosen = list(map(drives.get, nets))
     waveforms = distinct(chosen)
-    floating = np.full(len(times_fs), np.nan)
-    columns = np.array([floating if wave is None else wave.at(times) for wave in waveforms]).T
     position = {id(wave): k for k, wave in enumerate(waveforms)}
     index = np.fromiter(map(position.__getitem__, map(id, chosen)), np.intp, len(chosen))
-    return columns, index
+    return tuple(waveforms), index
+
+
+def _columns(waveforms: Sequence[Waveform | None], times_fs: Sequence[int]) -> FloatArray:
+    times = np.asarray(times_fs, dtype=np.float64)
+    floating = np.full(len(times_fs), np.nan)
+    return np.array([floating if wave is None else wave.at(times) for wave in waveforms]).T
+
+
+def _corners(
+    waveforms: Iterable[Waveform | None], duration_fs: int, strobes_fs: tuple[int, ...]
+) -> tuple[int, ...]:
+    instants = {0, duration_fs, *strobes_fs}
+    for waveform in waveforms:
+        if waveform is not None and len(waveform.times_fs) > 1:
+            instants.update(t for t in waveform.times_fs if 0 < t < duration_fs)
+    return tuple(sorted(instants))
+
+
+def _shape(
+    waveforms: tuple[Waveform | None, ...], duration_fs: int, strobes_fs: tuple[int, ...]
+) -> PhaseShape:
+    corners = _corners(waveforms, duration_fs, strobes_fs)
+    lengths = tuple(seconds(b - a) for a, b in pairwise(corners))
+    return PhaseShape(corners, lengths, _columns(waveforms, corners))
+
+
+_kept_shape = lru_cache(maxsize=512)(_shape)
