@@ -115,6 +115,7 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
         losses[0].copy(),
         losses[1].copy(),
         nets,
+        _reach(prepared),
     )
     limits = Limits(
         0.0,
@@ -127,6 +128,15 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
         MAX_ITERATIONS,
     )
     return _Plan(law, wires, np.maximum(nets, 0), limits)
+
+
+def _reach(prepared: Prepared) -> tuple[FloatArray, FloatArray]:
+    """Return the resistance of each word and each bit line, all its segments and one end [ohm]."""
+    system = prepared.systems[0]
+    word = np.broadcast_to(system.r_word, (system.rows, max(system.columns - 1, 0))).sum(axis=1)
+    bit = np.broadcast_to(system.r_bit, (max(system.rows - 1, 0), system.columns)).sum(axis=0)
+    ends = (np.minimum(system.r_left, system.r_right), np.minimum(system.r_top, system.r_bottom))
+    return word + np.where(ends[0] < np.inf, ends[0], 0.0), bit + np.where(ends[1] < np.inf, ends[1], 0.0)
 
 
 def goal(cells: int) -> float:

@@ -78,9 +78,8 @@ class GroupedDrives(Mapping[str, Waveform]):
 
     def __getitem__(self, net: str) -> Waveform:
         position = self.network.net_index.get(net)
-        if position is None or self.group[position] < 0:
-            return self.gates[net]
-        return self.waveforms[self.group[position]]
+        number = -1 if position is None else int(self.group[position])
+        return self.waveforms[number] if number >= 0 else self.gates[net]
 
     def __iter__(self) -> Iterator[str]:
         return chain(compress(self.network.nets, (self.group >= 0).tolist()), self.gates)
@@ -100,8 +99,8 @@ class GroupedDrives(Mapping[str, Waveform]):
 
     def squared_swing(self, nets: NDArray[np.intp]) -> float:
         """Return the sum of the squared swings [V^2] of the nets at these positions."""
-        counts = np.bincount(self.group[nets] + 1, minlength=len(self.waveforms) + 1)[1:].tolist()
-        return sum(count * wave.swing**2 for count, wave in zip(counts, self.waveforms, strict=True) if count)
+        squares = [0.0, *(wave.swing**2 for wave in self.waveforms)]
+        return float(np.array(squares)[self.group[nets] + 1].sum())
 
 
 def grouped(network: Network, drives: Mapping[str, Waveform]) -> GroupedDrives:

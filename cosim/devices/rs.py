@@ -49,6 +49,7 @@ class Rs(DeviceModel):
     """Rate-to-saturation memristor; the state is (G - G_min)/(G_max - G_min), 0 to 1."""
 
     name: ClassVar[str] = "rs"
+    affine: ClassVar[bool] = True
     reference: ClassVar[str] = "kT-RAM neural core and jspice, RS model"
 
     g_min: Siemens = quantity(1e-7, source=_KTRAM + " and " + _JSPICE, doc="lowest conductance")
