@@ -111,10 +111,11 @@ def _dissipate(
     n = bits.shape[2]
     squares = 0.0
     for k in range(seen.size):
-        square = weight * nodes[2, 0, k] * nodes[2, 0, k]
-        squares += square
-        if square > 0.0:
-            cells[k] += square * (1.0 / seen[k] - series)
+        squares += nodes[2, 0, k] * nodes[2, 0, k]
+    for k in range(seen.size):
+        heat = weight * nodes[2, 0, k] * nodes[2, 0, k]
+        cells[k] += heat * (1.0 / (seen[k] if seen[k] > 0.0 else 1.0) - series)
+    squares *= weight
     if not wires.word.size:
         return series * squares, 0.0, 0.0
     lost = 0.0
@@ -178,7 +179,9 @@ def _pulse(
     doubt = 0.0
     code = _INEXACT_ENERGY
     for attempt in range(_CORRECTIONS):
-        last[:] = nodes
+        last[:2] = nodes[:2]
+        if attempt:
+            last[2] = nodes[2]
         if largest > limits.still:
             motion.middle(x0, parameters, series, change, exposure, times, seen, at)
         elif attempt:

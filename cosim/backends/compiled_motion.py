@@ -14,18 +14,28 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cosim.devices.compiled import compiled, moved, mss_block, progress, rates, slope
+from cosim.devices.compiled import (
+    PROGRESS_SERIES,
+    compiled,
+    moved,
+    mss_block,
+    progress,
+    progress_series,
+    rates,
+    slope,
+)
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from cosim.devices.base import FloatArray
 
 _STEEP = 0.3
 _UNFELT = 1e-9
 _BLOCK = 1024
 _UNORDERED = 1e-10
-_CROWD = 8
-"""Cells are moved one by one where fewer than one in so many feels a difference."""
 _VISIBLE = 1e-5
+_LEVELS = 4
 _FEW = 16
 """At most so many visibly moving cells are predicted on their lines; more are left to the solution."""
 
@@ -174,6 +184,7 @@ def predict(
 ) -> float:
     """Store what cells would do without wire resistance; return the largest change.
 
+    The change is affine in the state, so lines at the same voltages share its two coefficients.
     ``seen``: conductances at the start. ``nodes``: the voltages assumed. Cells that move visibly get the
     voltages of their own two lines.
     """
@@ -181,33 +192,57 @@ def predict(
     word = np.where(ends[0] > 0.0, drive[0][0], drive[1][0])
     bit = np.where(ends[3] > 0.0, drive[3][0], drive[2][0])
     alike = parameters.shape[1] == 1 and series == 0.0
+    known = np.full((5, _LEVELS), np.nan)
+    turn = 0
     visible = np.empty(_FEW, np.intp)
     count = 0
     largest = 0.0
-    v = np.inf
-    up = down = order = 0.0
     for i in range(rows):
-        for j in range(n):
-            k = i * n + j
+        for k in range(i * n, i * n + n):
             nodes[0, 0, k] = word[i]
-            nodes[1, 0, k] = bit[j]
-            u = word[i] - bit[j]
+        for j in range(n):
+            nodes[1, 0, i * n + j] = bit[j]
+        j = 0
+        while j < n:
+            end = j + 1
+            while alike and end < n and bit[end] == bit[j]:
+                end += 1
+            begin, stop = i * n + j, i * n + end
+            j = end
+            u = word[i] - bit[end - 1]
             if series > 0.0:
-                p = k if parameters.shape[1] > 1 else 0
-                u /= 1.0 + series * (parameters[0, p] + x0[k] * parameters[1, p])
-            if u != v or not alike:
-                v = u
-                up, down, order = _exposures(law, parameters, k, v, times)
-            if order < _UNORDERED:
-                change[k] = moved(x0[k], up, down)
-                exposure[k] = up + down
-            else:
-                change[k], exposure[k], _ = _move(law, parameters, k, x0[k], v, times)
-            far = abs(change[k])
+                p = begin if parameters.shape[1] > 1 else 0
+                u /= 1.0 + series * (parameters[0, p] + x0[begin] * parameters[1, p])
+            at = 0
+            while at < _LEVELS and known[0, at] != u:
+                at += 1
+            if at == _LEVELS or not alike:
+                at = turn % _LEVELS
+                turn += 1
+                up, down, order = _exposures(law, parameters, begin, u, times)
+                offset = moved(0.0, up, down)
+                known[0, at], known[1, at], known[2, at] = u, up + down, order
+                known[3, at], known[4, at] = offset, moved(1.0, up, down) - offset
+            total, offset, factor = known[1, at], known[3, at], known[4, at]
+            for k in range(begin, stop):
+                change[k] = offset + factor * x0[k]
+            for k in range(begin, stop):
+                exposure[k] = total
+            if known[2, at] >= _UNORDERED:
+                for k in range(begin, stop):
+                    change[k], exposure[k], _ = _move(law, parameters, k, x0[k], u, times)
+            far = max(abs(offset), abs(offset + factor))
+            if far <= _UNFELT:
+                continue
+            far = 0.0
+            for k in range(begin, stop):
+                far = max(far, abs(change[k]))
             if far > _VISIBLE:
-                if count < _FEW:
-                    visible[count] = k
-                count += 1
+                for k in range(begin, stop):
+                    if abs(change[k]) > _VISIBLE:
+                        if count < _FEW:
+                            visible[count] = k
+                        count += 1
             largest = max(largest, far)
     if count > _FEW:
         return largest
@@ -220,17 +255,15 @@ def predict(
         nodes[1, 0, k] = _rung(seen, lines[1], lines[3], top, word, i, j, n)
         u = nodes[0, 0, k] - nodes[1, 0, k]
         if series > 0.0:
-            u *= seen[k] / (
-                parameters[0, k if parameters.shape[1] > 1 else 0]
-                + x0[k] * parameters[1, k if parameters.shape[1] > 1 else 0]
-            )
+            u *= 1.0 - series * seen[k]
         change[k], exposure[k], _ = _move(law, parameters, k, x0[k], u, times)
         largest = max(largest, abs(change[k]))
     return largest
 
 
 @compiled
-def movement(
+def _move_some(
+    felt: NDArray[np.intp],
     x0: FloatArray,
     law: int,
     parameters: FloatArray,
@@ -240,36 +273,39 @@ def movement(
     times: Times,
     change: FloatArray,
     exposure: FloatArray,
-) -> tuple[float, float]:
-    """Store how far all cells move at the voltages of one solution; return the largest change, the error.
+) -> float:
+    """Move the cells ``felt`` at the voltages of one solution; return a bound on the error.
 
     ``at``: the states that set the voltage over the access devices.
     """
     shared = parameters.shape[1] == 1
-    buffer = np.empty(_BLOCK)
-    hard = np.ones(_BLOCK)
-    largest = 0.0
+    size = min(_BLOCK, felt.size)
+    v, x = np.empty(size), np.empty(size)
+    far, total, hard = np.empty(size), np.empty(size), np.ones(size)
     worst = 0.0
-    for begin in range(0, x0.size, _BLOCK):
-        end = min(begin + _BLOCK, x0.size)
-        v = buffer[: end - begin]
-        for k in range(begin, end):
-            v[k - begin] = nodes[0, 0, k] - nodes[1, 0, k]
-        if series > 0.0:
-            for k in range(begin, end):
+    for begin in range(0, felt.size, _BLOCK):
+        cells = felt[begin : begin + _BLOCK]
+        count = cells.size
+        for q in range(count):
+            k = cells[q]
+            x[q] = x0[k]
+            v[q] = nodes[0, 0, k] - nodes[1, 0, k]
+            if series > 0.0:
                 p = 0 if shared else k
-                v[k - begin] /= 1.0 + series * (parameters[0, p] + at[k] * parameters[1, p])
+                v[q] /= 1.0 + series * (parameters[0, p] + at[k] * parameters[1, p])
         if shared and law == 0:
             mss_block(
-                x0[begin:end], v, parameters, times.flat, times.rise + times.fall, times.before + times.after,
-                change[begin:end], exposure[begin:end], hard,
+                x[:count], v[:count], parameters, times.flat, times.rise + times.fall, times.before + times.after,
+                far[:count], total[:count], hard[:count],
             )  # fmt: skip
-        for k in range(begin, end):
-            if hard[k - begin] != 0.0:
-                change[k], exposure[k], error = _move(law, parameters, k, x0[k], v[k - begin], times)
+        for q in range(count):
+            k = cells[q]
+            if hard[q] != 0.0:
+                far[q], total[q], error = _move(law, parameters, k, x[q], v[q], times)
                 worst = max(worst, error)
-            largest = max(largest, abs(change[k]))
-    return largest, worst
+            change[k] = far[q]
+            exposure[k] = total[q]
+    return worst
 
 
 @compiled
@@ -289,41 +325,42 @@ def adjust(
     """Move those cells again that feel the difference of two solutions; return as `movement` does."""
     time = times.rise + times.flat + times.fall + times.before + times.after
     felt = np.empty(x0.size, np.intp)
+    apart = np.empty(min(_BLOCK, x0.size))
     count = 0
     largest = 0.0
-    worst = 0.0
-    for k in range(x0.size):
-        u = nodes[0, 0, k] - nodes[1, 0, k]
-        apart = abs(u - (before[0, 0, k] - before[1, 0, k]))
+    for begin in range(0, x0.size, _BLOCK):
+        end = min(begin + _BLOCK, x0.size)
+        for k in range(begin, end):
+            apart[k - begin] = abs(nodes[0, 0, k] - nodes[1, 0, k] - (before[0, 0, k] - before[1, 0, k]))
         if series > 0.0:
-            p = k if parameters.shape[1] > 1 else 0
-            apart += abs(u) * series * abs(at[k] - x0[k]) * parameters[1, p]
-        if slope(law, parameters, k, exposure[k], time) * apart > active:
-            felt[count] = k
-            count += 1
-        largest = max(largest, abs(change[k]))
-    if count > x0.size // _CROWD:
-        return movement(x0, law, parameters, series, at, nodes, times, change, exposure)
+            for k in range(begin, end):
+                p = k if parameters.shape[1] > 1 else 0
+                gained = series * abs(at[k] - x0[k]) * parameters[1, p]
+                apart[k - begin] += abs(nodes[0, 0, k] - nodes[1, 0, k]) * gained
+        for k in range(begin, end):
+            if slope(law, parameters, k, exposure[k], time) * apart[k - begin] > active:
+                felt[count] = k
+                count += 1
+        for k in range(begin, end):
+            largest = max(largest, abs(change[k]))
+    worst = _move_some(felt[:count], x0, law, parameters, series, at, nodes, times, change, exposure)
     for q in range(count):
-        k = felt[q]
-        u = nodes[0, 0, k] - nodes[1, 0, k]
-        if series > 0.0:
-            p = k if parameters.shape[1] > 1 else 0
-            u /= 1.0 + series * (parameters[0, p] + at[k] * parameters[1, p])
-        change[k], exposure[k], error = _move(law, parameters, k, x0[k], u, times)
-        worst = max(worst, error)
-        largest = max(largest, abs(change[k]))
+        largest = max(largest, abs(change[felt[q]]))
     return largest, worst
 
 
 @compiled
 def conductance(x: FloatArray, parameters: FloatArray, series: float, seen: FloatArray) -> None:
     """Store what the lines see of each cell."""
-    each = parameters.shape[1] > 1
-    for k in range(x.size):
-        p = k if each else 0
-        g = parameters[0, p] + x[k] * parameters[1, p]
-        seen[k] = g / (1.0 + series * g) if series > 0.0 else g
+    if parameters.shape[1] > 1:
+        for k in range(x.size):
+            seen[k] = parameters[0, k] + x[k] * parameters[1, k]
+    else:
+        for k in range(x.size):
+            seen[k] = parameters[0, 0] + x[k] * parameters[1, 0]
+    if series > 0.0:
+        for k in range(x.size):
+            seen[k] /= 1.0 + series * seen[k]
 
 
 @compiled
@@ -341,16 +378,15 @@ def middle(
 
     The mean is that of the power: the edges count a third, with the progress 0 and 1.
     """
-    each = parameters.shape[1] > 1
     whole = times.flat + (times.rise + times.fall) / 3.0
     slope_of = times.flat / whole
     shift = times.fall / (3.0 * whole)
     for k in range(x0.size):
-        at[k] = x0[k] + change[k] * (slope_of * progress(exposure[k]) + shift)
+        at[k] = x0[k] + change[k] * (slope_of * progress_series(exposure[k]) + shift)
     for k in range(x0.size):
-        p = k if each else 0
-        g = parameters[0, p] + at[k] * parameters[1, p]
-        seen[k] = g / (1.0 + series * g) if series > 0.0 else g
+        if exposure[k] >= PROGRESS_SERIES:
+            at[k] = x0[k] + change[k] * (slope_of * progress(exposure[k]) + shift)
+    conductance(at, parameters, series, seen)
 
 
 @compiled
@@ -433,25 +469,29 @@ def errors(
     worst = 0.0
     curved = 0.0
     missed = 0.0
+    felt = np.empty(x0.size, np.intp)
+    count = 0
     for k in range(x0.size):
-        if abs(change[k]) < _UNFELT:
-            continue
+        felt[count] = k
+        count += 1 if abs(change[k]) >= _UNFELT else 0
+    for q in range(count):
+        k = int(felt[q])
         p = k if each else 0
         gain = parameters[1, p] / (1.0 + series * (parameters[0, p] + at[k] * parameters[1, p])) ** 2
         gained = abs(nodes[0, 0, k] - nodes[1, 0, k]) * abs(change[k]) * gain
-        on_word[k // n] += gained * reach[0][k // n]
-        on_bit[k % n] += gained * reach[1][k % n]
-    for k in range(x0.size):
+        i, j = k // n, k % n
+        on_word[i] += gained * reach[0][i]
+        on_bit[j] += gained * reach[1][j]
+    for q in range(count):
+        k = int(felt[q])
         far = abs(change[k])
-        if far < _UNFELT:
-            continue
         p = k if each else 0
         u = nodes[0, 0, k] - nodes[1, 0, k]
         wide = on_word[k // n] + on_bit[k % n]
-        felt = slope(law, parameters, k, exposure[k], time) * wide / max(exposure[k], 1e-300)
+        steep = slope(law, parameters, k, exposure[k], time) * wide / max(exposure[k], 1e-300)
         gain = parameters[1, p] / (1.0 + series * (parameters[0, p] + at[k] * parameters[1, p])) ** 2
         power = u * u * gain
-        worst = max(worst, far * felt * (felt / 24.0 + 0.5 * edges))
+        worst = max(worst, far * steep * (steep / 24.0 + 0.5 * edges))
         curved += far * (abs(u) * gain * wide / 6.0 + power * skew * 0.25)
         if rest > 0.0:
             up, down, _, _ = rates(law, parameters, k, 0.0)

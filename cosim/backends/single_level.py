@@ -167,6 +167,7 @@ def answer(
     if plan is None:
         return None
     from cosim.backends import compiled
+    from cosim.backends.compiled_motion import Times
 
     array = prepared.network.arrays[0]
     x = np.ascontiguousarray(state).reshape(-1)
@@ -178,7 +179,7 @@ def answer(
     drive = (ends[:, :right], ends[:, right:top], ends[:, top:bottom], ends[:, bottom:])
     code = compiled.pulse(
         x if x.flags.writeable else x.copy(), plan.law.law, plan.law.parameters, array.cell.series_resistance,
-        lines.lines, lines.ends, drive, voltage, plan.wires, compiled.Times(*parts), limits,
+        lines.lines, lines.ends, drive, voltage, plan.wires, Times(*parts), limits,
         (results[0], results[1], results[2], of_nets, figures),
     )  # fmt: skip
     if code > compiled.MOVING:

@@ -45,6 +45,8 @@ _SMALL = 1e-4
 _SERIES = 1e-2
 _LINEAR = 1e-3
 _UNORDERED = 1e-10
+PROGRESS_SERIES = 1e-2
+"""Exposures below this have the series of `progress`, to 1e-10."""
 _SHIFT = 6755399441055744.0  # 1.5 * 2**52: adding it puts an integer into the low bits
 
 
@@ -176,10 +178,16 @@ def moved(x: float, up: float, down: float) -> float:
 
 
 @inlined
+def progress_series(total: float) -> float:
+    """Return `progress` for exposures below `PROGRESS_SERIES`."""
+    return 0.5 + total * (1.0 / 12.0)
+
+
+@inlined
 def progress(total: float) -> float:
     """Return the mean over a plateau of exposure ``total`` of what has moved, as a part of all."""
-    if total < 1e-2:
-        return 0.5 + total * (1.0 / 12.0)
+    if total < PROGRESS_SERIES:
+        return progress_series(total)
     gone = -math.expm1(-total)
     return (1.0 - gone / total) / gone
 
