@@ -10,7 +10,7 @@ solver (`cosim.crossbar.nodal`) answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,9 +20,11 @@ from cosim.crossbar.lines import (
     KernelName,
     LineSolution,
     LineSystem,
+    end_currents,
     solve_lines,
 )
 from cosim.crossbar.nodal import JoinedArray, JoinedSolution, check_joined, solve_joined_nodal
+from cosim.errors import CrossbarError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
     from cosim.crossbar.lines import FloatArray
     from cosim.crossbar.nodal import IntArray
+
+    Injections = Sequence[tuple[FloatArray, FloatArray]]
 
 __all__ = ["JoinedArray", "JoinedNetwork", "JoinedSolution", "solve_joined"]
 
@@ -55,6 +59,8 @@ class _Stack:
     """End-to-end conductance of the members' bit lines, ``(members, columns)``."""
     nets: tuple[IntArray, IntArray, IntArray, IntArray]
     """left, right ``(rows,)``, top, bottom ``(members, columns)``."""
+    extra: tuple[FloatArray, FloatArray] | None = None
+    """Conductance added from word and bit nodes to 0 V, ``(rows, columns)``."""
 
 
 class JoinedNetwork:
@@ -76,12 +82,33 @@ class JoinedNetwork:
             widths.setdefault(array.system.columns, []).append(k)
         self._stacks = tuple(_stack(self.arrays, tuple(members)) for members in widths.values())
         self._direct = any(array.system.prepared.shorted for array in self.arrays)
+        self._tied = np.zeros(nets, dtype=bool)
+        for array in self.arrays:
+            for side in array.nets():
+                self._tied[side[side >= 0]] = True
+
+    @property
+    def shorted(self) -> bool:
+        """Whether a line without any resistance ties two nets: only the direct solver answers then."""
+        return self._direct
+
+    def shunted(self, word: Sequence[FloatArray], bit: Sequence[FloatArray]) -> JoinedNetwork:
+        """Return the network with more conductance from every node to 0 V [S].
+
+        ``word``, ``bit``: per array ``(rows, columns)``, for word and bit nodes.
+        """
+        other = object.__new__(JoinedNetwork)
+        other.arrays, other.nets = self.arrays, self.nets
+        other._direct, other._tied = self._direct, self._tied
+        other._stacks = tuple(_shunted(stack, word, bit) for stack in self._stacks)
+        return other
 
     def solve(
         self,
         net_voltage: ArrayLike,
         conductance: Sequence[FloatArray] | None = None,
         *,
+        injected: Injections | None = None,
         tolerance: float = DEFAULT_TOLERANCE,
         kernel: KernelName = "auto",
     ) -> JoinedSolution:
@@ -93,29 +120,37 @@ class JoinedNetwork:
             Every net [V], ``(nets,)``; NaN floats.
         conductance
             Cells of every array [S].
+        injected
+            Per array the currents injected into its word and into its bit nodes [A], ``(rows, columns)``.
 
         Raises
         ------
         CrossbarError
-            No net is driven, or a value is refused.
+            No net is driven (and no node has a shunt), a value is refused, or currents are injected
+            where a line without any resistance ties two nets.
         """
         given = np.asarray(net_voltage, dtype=np.float64)
         cells = tuple(a.conductance for a in self.arrays) if conductance is None else tuple(conductance)
-        floating = np.flatnonzero(np.isnan(given))
-        if floating.size > _MOST_FLOATING or self._direct or not np.isfinite(given).any():
+        floating = np.flatnonzero(np.isnan(given) & self._tied)
+        few = floating.size <= _MOST_FLOATING or injected is not None
+        if self._direct and injected is not None:
+            raise CrossbarError(
+                "a line without resistance ties two nets: give it or one of its ends a resistance above 0"
+            )
+        if injected is None and (self._direct or not few or not np.isfinite(given).any()):
             parts = [JoinedArray(a.system, g, *a.nets()) for a, g in zip(self.arrays, cells, strict=True)]
             return solve_joined_nodal(parts, given)
-        volts = np.zeros((1 + floating.size, self.nets))
-        volts[0] = np.where(np.isnan(given), 0.0, given)
-        volts[1 + np.arange(floating.size), floating] = 1.0
-        answer = self._at(volts, cells, tolerance, kernel) if floating.size else None
-        final = volts[:1].copy()
-        if answer is not None:
-            current = answer[0]
-            schur = current[1:, floating].T
+        final = np.where(np.isnan(given), 0.0, given)[None, :]
+        work = _Work(cells, injected, tolerance, kernel)
+        schur = np.zeros((0, 0))
+        if floating.size:
+            units = np.zeros((floating.size, self.nets))
+            units[np.arange(floating.size), floating] = 1.0
+            schur = self._at(units, replace(work, injected=None))[0][:, floating].T
+            current, _, _ = self._at(final, work)
             final[0, floating] = _float(schur, -current[0, floating])
         for _round in range(3):
-            current, parts_of, bound = self._at(final, cells, tolerance, kernel)
+            current, parts_of, bound = self._at(final, work)
             left = current[0, floating]
             largest = float(np.abs(current).max())
             if not floating.size or np.abs(left).max() <= 0.1 * tolerance * largest or _round == 2:
@@ -125,14 +160,14 @@ class JoinedNetwork:
         return JoinedSolution(final[0], current[0], solutions, bound + float(np.abs(left).sum()))
 
     def _at(
-        self, volts: FloatArray, cells: tuple[FloatArray, ...], tolerance: float, kernel: KernelName
+        self, volts: FloatArray, work: _Work
     ) -> tuple[FloatArray, list[tuple[_Stack, LineSolution, tuple[FloatArray, ...]]], float]:
         """Solve every stack at the given net voltages ``(batch, nets)``; sum the net currents."""
         current = np.zeros_like(volts)
         parts = []
         bound = 0.0
         for stack in self._stacks:
-            ends, solution = _solve_stack(stack, volts, cells, tolerance, kernel)
+            ends, solution = _solve_stack(stack, volts, work)
             for nets, into in zip(stack.nets, ends[:4], strict=True):
                 tied = nets.reshape(-1) >= 0
                 flat = into.reshape(volts.shape[0], -1)
@@ -244,26 +279,64 @@ def _own_shunt(system: LineSystem) -> FloatArray:
     return np.zeros((system.rows, system.columns)) if system.shunt_word is None else system.shunt_word
 
 
+def _shunted(stack: _Stack, word: Sequence[FloatArray], bit: Sequence[FloatArray]) -> _Stack:
+    """Return the stack with more conductance from its nodes to 0 V."""
+    extra = (
+        np.concatenate([word[k] for k in stack.members]),
+        np.concatenate([bit[k] for k in stack.members]),
+    )
+    system = stack.system
+    assert system.shunt_word is not None and system.shunt_bit is not None  # noqa: PT018
+    shunts = (system.shunt_word + extra[0], system.shunt_bit + extra[1])
+    return replace(stack, system=replace(system, shunt_word=shunts[0], shunt_bit=shunts[1]), extra=extra)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What is solved for: cells of every array, injections, how exactly and by which kernel."""
+
+    cells: tuple[FloatArray, ...]
+    injected: Injections | None
+    tolerance: float
+    kernel: KernelName
+
+
 def _solve_stack(
-    stack: _Stack, volts: FloatArray, cells: tuple[FloatArray, ...], tolerance: float, kernel: KernelName
+    stack: _Stack, volts: FloatArray, work: _Work
 ) -> tuple[tuple[FloatArray, ...], LineSolution]:
     """Solve one stack for a batch of net voltages; return its end currents and voltages, and all else."""
     left, right, top, bottom = (np.where(nets >= 0, volts[:, nets], 0.0) for nets in stack.nets)
-    g = np.concatenate([cells[k] for k in stack.members])
+    g = np.concatenate([work.cells[k] for k in stack.members])
     injected = np.zeros((volts.shape[0], *g.shape))
     injected[:, stack.firsts[:-1]] += stack.g_top * top
     injected[:, stack.firsts[1:] - 1] += stack.g_bottom * bottom
+    own_word: FloatArray | None = None
+    own_bit: FloatArray | float = 0.0
+    if work.injected is not None:
+        own_word = np.concatenate([work.injected[k][0] for k in stack.members])
+        own_bit = np.concatenate([work.injected[k][1] for k in stack.members])
+        injected += own_bit
     solution = solve_lines(
-        stack.system, g, left, right, injected_bit=injected, tolerance=tolerance, kernel=kernel
-    )
-    down = -solution.cell_current
+        stack.system, g, left, right, injected_word=own_word, injected_bit=injected,
+        tolerance=work.tolerance, kernel=work.kernel,
+    )  # fmt: skip
+    i_left, i_right, down = solution.i_left, solution.i_right, -solution.cell_current
+    if own_word is not None or stack.extra is not None:
+        along = solution.cell_current - (0.0 if own_word is None else own_word)
+        down = down - own_bit
+        if stack.extra is not None:
+            along = along + stack.extra[0] * solution.word_voltage
+            down = down + stack.extra[1] * solution.bit_voltage
+        i_left, i_right, _, _ = end_currents(
+            stack.system, along, down, (left, right, np.zeros(1), np.zeros(1))
+        )
     total = np.add.reduceat(down, stack.firsts[:-1], axis=1)
     i_top = (
         np.add.reduceat(down * stack.share_bit, stack.firsts[:-1], axis=1)
         + (top - bottom) * stack.through_bit
     )
     i_bottom = np.where(stack.g_bottom > 0, total - i_top, 0.0)
-    return (solution.i_left, solution.i_right, i_top, i_bottom, top, bottom), solution
+    return (i_left, i_right, i_top, i_bottom, top, bottom), solution
 
 
 def solve_joined(

@@ -348,13 +348,4 @@ def test_refusals() -> None:
     gated = single("t", (1, 1), FIRM, Cell("1T1R"), Segments())
     with pytest.raises(CrossbarError, match="gate net gl0 must hold one level"):
         run(gated, 1e-6, Phase("write", 9, {"gl0": pulse(1.8, rise_fs=1, width_fs=1, fall_fs=1)}))
-    shared = Network(
-        tuple(
-            CrossbarArray(name, 1, 1, Resistor(), Cell("1R"), Segments(), left=(name,), bottom=("y",))
-            for name in ("p", "q")
-        )
-    )
-    phase = Phase("read", NS, {"p": level(0.1), "q": level(0.0)})
-    with pytest.raises(UnsupportedRequestError, match="net y joins 2 line ends and floats: drive it"):
-        run(shared, 1e-5, phase)
     assert WIRED.refusal(network, "write") is None
