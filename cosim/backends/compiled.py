@@ -60,17 +60,16 @@ class Limits(NamedTuple):
 class Wires(NamedTuple):
     """Resistances that dissipate, and where the line ends lie.
 
-    ``word`` ``(rows, columns + 1)``, ``bit`` ``(rows + 1, columns)``, ``segments`` and ``terminations``
-    ``(ends,)`` [ohm]; ``nets`` ``(ends,)``: net of each end, left, right, top, bottom, or -1; ``reach``: of
-    each word and each bit line, all its segments and one end [ohm].
+    ``word`` ``(rows, columns + 1)``, ``bit`` ``(rows + 1, columns)``, ``ends`` ``(2, ends)``: end segments
+    and terminations [ohm]; ``nets`` ``(ends,)``: net of each end, left, right, top, bottom, or -1;
+    ``reach`` ``(rows + columns,)``: of each line all its segments and one end [ohm].
     """
 
     word: FloatArray
     bit: FloatArray
-    segments: FloatArray
-    terminations: FloatArray
+    ends: FloatArray
     nets: NDArray[np.intp]
-    reach: tuple[FloatArray, FloatArray]
+    reach: FloatArray
 
 
 @compiled
@@ -131,11 +130,11 @@ def _dissipate(
             for j in range(n):
                 lost += down[j] * down[j] * wires.bit[i + 1, j]
     ends = 0.0
-    for e in range(wires.segments.size):
+    for e in range(wires.nets.size):
         at = e - 2 * rows
         current = words[e // rows, 0, e % rows] if at < 0 else bits[at // n, 0, at % n]
-        lost += current * current * wires.segments[e]
-        ends += current * current * wires.terminations[e]
+        lost += current * current * wires.ends[0, e]
+        ends += current * current * wires.ends[1, e]
     return series * squares, weight * lost, weight * ends
 
 
@@ -152,15 +151,17 @@ def _pulse(
     wires: Wires,
     times: Times,
     limits: Limits,
-    out: tuple[FloatArray, ...],
+    of_cells: FloatArray,
+    nets: FloatArray,
+    figures: FloatArray,
 ) -> int:
     """Answer one phase; see the module.
 
-    ``out``: change of state, exposure, heat of the cells ``(cells,)``; per net current, delivered,
-    absorbed, charge ``(4, nets)``; access, wires, line ends, residual, largest change, estimated errors
-    of states and of energy ``(7,)``. Cells and nets of ``out`` are zero at the call.
+    ``of_cells`` ``(3, cells)``: change of state, exposure, heat; ``nets`` ``(4, nets)``: current, delivered,
+    absorbed, charge; ``figures`` ``(7,)``: access, wires, line ends, residual, largest change, estimated
+    errors of states and of energy. Cells and nets are zero at the call.
     """
-    change, exposure, cells, nets, figures = out
+    change, exposure, cells = of_cells[0], of_cells[1], of_cells[2]
     size = x0.size
     none = np.empty((0, 0))
     seen = np.empty(size)
@@ -175,6 +176,7 @@ def _pulse(
         x0, law, parameters, series, seen, lines, ends, drive, times, nodes, change, exposure
     )
     start = np.empty((0, 0, 0))
+    reach = wires.reach[: ends[0].size], wires.reach[ends[0].size :]
     whole = times.flat + (times.rise + times.fall) / 3.0
     doubt = 0.0
     code = _INEXACT_ENERGY
@@ -210,7 +212,7 @@ def _pulse(
                 x0, law, parameters, series, nodes, times, limits.active, change, exposure
             )
         error, curved, missed = motion.errors(
-            x0, law, parameters, series, wires.reach, nodes, at, change, exposure, times
+            x0, law, parameters, series, reach, nodes, at, change, exposure, times
         )
         figures[5] += error
         if not figures[5] <= limits.state:
@@ -252,25 +254,47 @@ def _keep(sources: int) -> Callable[..., int]:
 
     @kept
     def pulse(
-        x0: FloatArray,
+        state: FloatArray,
         law: int,
         parameters: FloatArray,
         series: float,
-        lines: tuple[FloatArray, ...],
-        ends: tuple[FloatArray, ...],
-        drive: tuple[FloatArray, ...],
+        lines: FloatArray,
+        line_ends: FloatArray,
         net_voltage: FloatArray,
         wires: Wires,
         times: Times,
         limits: Limits,
-        out: tuple[FloatArray, ...],
+        of_cells: FloatArray,
+        nets: FloatArray,
+        figures: FloatArray,
     ) -> int:
         if sources < 0:
             return sources
-        return _pulse(x0, law, parameters, series, lines, ends, drive, net_voltage, wires, times, limits, out)
+        m, n = state.shape
+        at_ends = np.zeros((1, wires.nets.size))
+        for e in range(wires.nets.size):
+            if wires.nets[e] >= 0:
+                at_ends[0, e] = net_voltage[wires.nets[e]]
+        drive = (
+            at_ends[:, :m],
+            at_ends[:, m : 2 * m],
+            at_ends[:, 2 * m : 2 * m + n],
+            at_ends[:, 2 * m + n :],
+        )
+        word, bit = line_ends[: 3 * m], line_ends[3 * m :]
+        ends = (word[:m], word[m : 2 * m], bit[:n], bit[n : 2 * n], word[2 * m :], bit[2 * n :])
+        of_lines = (lines[0], lines[1], lines[2], lines[3], lines[4], lines[5])
+        return _pulse(
+            state.reshape(-1), law, parameters, series, of_lines, ends, drive, net_voltage, wires, times, limits,
+            of_cells.reshape((3, -1)), nets, figures,
+        )  # fmt: skip
 
     return pulse
 
 
 pulse = _keep(fingerprint(laws, motion, pcg_numba))
-"""Answers one phase: see `_pulse`."""
+"""Answers one phase: see `_pulse`.
+
+``state`` ``(rows, columns)``; ``lines`` ``(6, cells)`` and ``line_ends``: those of `PreparedLines`, packed, since
+each array that is handed over costs as much as dozens of cells.
+"""

@@ -87,12 +87,11 @@ class PhaseRun:
         self.responses: dict[int, Response] = {}
         self.steps = 0
 
-    def _driven(self) -> tuple[bool, ...]:
-        """Return which nets are driven."""
-        driven = self.columns[0] == self.columns[0]
-        if driven.all():
-            return (True,) * len(self.net_column)
-        return tuple(driven[self.net_column].tolist())
+    def _driven(self) -> tuple[bool, ...] | None:
+        """Return which nets are driven, None if all are."""
+        if not self.shape.floats:
+            return None
+        return tuple((self.columns[0] == self.columns[0])[self.net_column].tolist())
 
     @cached_property
     def table(self) -> FloatArray:

@@ -81,7 +81,7 @@ class _Plan:
 
     law: TwoChannel
     wires: Wires
-    ends: NDArray[np.intp]
+    line_ends: FloatArray
     limits: Limits
 
 
@@ -110,12 +110,10 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
         [np.where(side.driven, side.nets, -1) for side in prepared.sides[0]]
     ).astype(np.intp)
     nothing = np.zeros((0, 0))
-    losses = np.ascontiguousarray(array.end_losses)
     wires = Wires(
         array.word_segments if prepared.wires else nothing,
         array.bit_segments if prepared.wires else nothing,
-        losses[0].copy(),
-        losses[1].copy(),
+        np.ascontiguousarray(array.end_losses),
         nets,
         _reach(prepared),
     )
@@ -129,16 +127,19 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
         DEFAULT_TOLERANCE,
         MAX_ITERATIONS,
     )
-    return _Plan(law, wires, np.maximum(nets, 0), limits)
+    g_left, g_right, g_top, g_bottom, through_word, through_bit = prepared.systems[0].prepared.ends
+    line_ends = np.concatenate((g_left, g_right, through_word, g_top, g_bottom, through_bit))
+    return _Plan(law, wires, line_ends, limits)
 
 
-def _reach(prepared: Prepared) -> tuple[FloatArray, FloatArray]:
-    """Return the resistance of each word and each bit line, all its segments and one end [ohm]."""
+def _reach(prepared: Prepared) -> FloatArray:
+    """Return the resistance of each word, then of each bit line: all its segments and one end [ohm]."""
     system = prepared.systems[0]
     word = np.broadcast_to(system.r_word, (system.rows, max(system.columns - 1, 0))).sum(axis=1)
     bit = np.broadcast_to(system.r_bit, (max(system.rows - 1, 0), system.columns)).sum(axis=0)
     ends = (np.minimum(system.r_left, system.r_right), np.minimum(system.r_top, system.r_bottom))
-    return word + np.where(ends[0] < np.inf, ends[0], 0.0), bit + np.where(ends[1] < np.inf, ends[1], 0.0)
+    word = word + np.where(ends[0] < np.inf, ends[0], 0.0)
+    return np.concatenate((word, bit + np.where(ends[1] < np.inf, ends[1], 0.0)))
 
 
 def goal(cells: int) -> float:
@@ -172,21 +173,16 @@ def answer(
     from cosim.backends.compiled_motion import Times
 
     array = prepared.network.arrays[0]
-    x = np.ascontiguousarray(state).reshape(-1)
-    results, of_nets, figures = np.zeros((3, x.size)), np.zeros((4, voltage.size)), np.zeros(7)
-    limits = compiled.Limits(still, move, *plan.limits[2:])
-    lines = prepared.systems[0].prepared
-    ends = voltage[plan.ends][None, :]
-    right, top, bottom = array.rows, 2 * array.rows, 2 * array.rows + array.columns
-    drive = (ends[:, :right], ends[:, right:top], ends[:, top:bottom], ends[:, bottom:])
+    x = state if state.flags.c_contiguous and state.flags.writeable else state.copy(order="C")
+    results, of_nets, figures = np.zeros((3, *array.shape)), np.zeros((4, voltage.size)), np.zeros(7)
     code = compiled.pulse(
-        x if x.flags.writeable else x.copy(), plan.law.law, plan.law.parameters, array.cell.series_resistance,
-        lines.lines, lines.ends, drive, voltage, plan.wires, Times(*parts), limits,
-        (results[0], results[1], results[2], of_nets, figures),
+        x, plan.law.law, plan.law.parameters, array.cell.series_resistance, prepared.systems[0].prepared.packed,
+        plan.line_ends, voltage, plan.wires, Times(*parts), compiled.Limits(still, move, *plan.limits[2:]), results,
+        of_nets, figures,
     )  # fmt: skip
     if code > compiled.MOVING:
         return None
-    change, exposure, cells = results.reshape((3, *array.shape))
+    change, exposure, cells = results
     access, wires, line_ends, residual = figures[:4].tolist()
     energy = Energy(of_nets[1], of_nets[2], (cells,), access, wires, line_ends)
     return Answer(state + change, exposure, of_nets[0], energy, of_nets[3], residual, code == compiled.STILL)

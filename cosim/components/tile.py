@@ -22,6 +22,7 @@ from cosim.components.dac import Dac
 from cosim.components.driver import Driver
 from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
+from cosim.components.turn import Turn
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult
 from cosim.crossbar.drive import Phase
 from cosim.crossbar.network import CrossbarArray, Network
@@ -105,7 +106,7 @@ class Tile:
         self.backends = dict(backends)
         self.temperature = temperature
         self.adc_bank = adc_bank or Bank(environment, trace, f"{name}.adc", periphery.adc.count)
-        self._busy = simpy.Resource(environment, capacity=1)
+        self._turn = Turn(environment)
         self._last_fs = int(environment.now)
         self._seed = stream_seed(seed, f"tiles/{name}/phases")
         self._count = 0
@@ -153,8 +154,8 @@ class Tile:
     def run_phase(self, operation: int, phase: Phase, duration_from: str) -> Process:
         """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``."""
         asked = self.now
-        with self._busy.request() as turn:
-            yield turn
+        yield from self._turn.take()
+        try:
             start = self.now
             index = len(self.trace.phases)
             request = self._request(phase, start)
@@ -166,6 +167,8 @@ class Tile:
             result = self._result(answer, operation, phase)
             yield self.environment.timeout(result.duration_fs)
             index = self._commit(operation, phase, backend.name, asked, start, result, duration_from)
+        finally:
+            self._turn.give()
         return index, result
 
     def _request(self, phase: Phase, start: int) -> PhaseRequest:
@@ -176,12 +179,12 @@ class Tile:
         return PhaseRequest(self.network, (aged,), self.node_voltages, start, self.temperature, phase, seed)
 
     def _result(self, answer: Callable[[], PhaseResult], operation: int, phase: Phase) -> PhaseResult:
-        label = f"{len(self.trace.phases)} ({phase.kind} on tile {self.name}, operation {operation})"
         try:
             return answer()
         except (InputError, PhaseError):
             raise
         except CosimError as error:
+            label = f"{len(self.trace.phases)} ({phase.kind} on tile {self.name}, operation {operation})"
             deck = str(getattr(error, "deck_path", "") or "")
             raise PhaseError(label, deck, str(error)) from error
 

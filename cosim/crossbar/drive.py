@@ -30,6 +30,8 @@ class Waveform:
 
     times_fs: tuple[int, ...]
     voltages: tuple[float, ...]
+    swing: float = field(init=False, repr=False, compare=False)
+    """Difference of the highest and the lowest voltage [V]."""
 
     def __post_init__(self) -> None:
         if len(self.times_fs) != len(self.voltages) or not self.times_fs:
@@ -40,16 +42,12 @@ class Waveform:
             raise CrossbarError(f"the times of a waveform must increase, but are {self.times_fs}")
         if not all(abs(voltage) < float("inf") for voltage in self.voltages):
             raise CrossbarError(f"the voltages of a waveform must be finite, but are {self.voltages}")
+        object.__setattr__(self, "swing", max(self.voltages) - min(self.voltages))
 
     @property
     def is_level(self) -> bool:
         """Whether the voltage never changes."""
         return len(set(self.voltages)) == 1
-
-    @property
-    def swing(self) -> float:
-        """Difference of the highest and the lowest voltage [V]."""
-        return max(self.voltages) - min(self.voltages)
 
     def at(self, times_fs: FloatArray) -> FloatArray:
         """Return the voltage [V] at the given times [fs]."""
@@ -221,12 +219,14 @@ def drive_table(phase: Phase, nets: Sequence[str], times_fs: Sequence[int]) -> F
 class PhaseShape:
     """A phase without its nets: corners [fs], the time between them [s], and ``columns``.
 
-    ``columns`` ``(corners, waveforms)``: voltage of each distinct waveform [V], NaN for a net that floats.
+    ``columns`` ``(corners, waveforms)``: voltage of each distinct waveform [V], NaN for a net that floats;
+    ``floats``: whether one does.
     """
 
     corners: tuple[int, ...]
     lengths: tuple[float, ...]
     columns: FloatArray
+    floats: bool
 
 
 def phase_shape(phase: Phase, nets: Sequence[str]) -> tuple[PhaseShape, NDArray[np.intp]]:
@@ -276,7 +276,7 @@ def _shape(
 ) -> PhaseShape:
     corners = _corners(waveforms, duration_fs, strobes_fs)
     lengths = tuple(seconds(b - a) for a, b in pairwise(corners))
-    return PhaseShape(corners, lengths, _columns(waveforms, corners))
+    return PhaseShape(corners, lengths, _columns(waveforms, corners), None in waveforms)
 
 
 _kept_shape = lru_cache(maxsize=512)(_shape)

@@ -84,8 +84,8 @@ class Mss(DeviceModel):
 
     def conductance(self, state: FloatArray) -> FloatArray:
         """Return G = x/R_on + (1-x)/R_off [S]."""
-        off = 1.0 / np.asarray(self.r_off)
-        result: FloatArray = off + state * (1.0 / np.asarray(self.r_on) - off)
+        off = 1.0 / self.r_off
+        result: FloatArray = off + state * (1.0 / self.r_on - off)
         return result
 
     def state_for(self, conductance: FloatArray) -> FloatArray:

@@ -68,7 +68,7 @@ class Rs(DeviceModel):
 
     def conductance(self, state: FloatArray) -> FloatArray:
         """Return G = G_min + x (G_max - G_min) [S]."""
-        result: FloatArray = self.g_min + state * (np.asarray(self.g_max) - self.g_min)
+        result: FloatArray = self.g_min + state * (self.g_max - self.g_min)
         return result
 
     def state_for(self, conductance: FloatArray) -> FloatArray:
