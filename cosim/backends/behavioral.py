@@ -63,26 +63,17 @@ def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcom
 
 def _compiled(run: PhaseRun) -> _Outcome | None:
     """Return the outcome where the compiled path answers the phase (see `single_level`), else None."""
-    if not single_level.fits(run.prepared, run.request.temperature):
-        return None
-    level = single_level.find_level(run.shape)
-    if level is None:
-        return None
     request, tolerances, phase = run.request, run.tolerances, run.request.phase
+    plan = single_level.plan(run.prepared, request.temperature, tolerances.still, tolerances.move)
+    level = single_level.find_level(run.shape) if plan is not None else None
+    if plan is None or level is None:
+        return None
     voltage = level.voltage[run.net_column]
-    found = single_level.answer(
-        run.prepared,
-        request.states[0],
-        voltage,
-        level.parts,
-        request.temperature,
-        tolerances.still,
-        tolerances.move,
-    )
+    found = single_level.answer(plan, run.prepared, request.states[0], voltage, level.parts)
     if found is None or (phase.strobes_fs and not found.still):
         return None
     instants = (*phase.strobes_fs, *(run.corners if phase.save else ()))
-    shares = np.array([level.shares[run.corners.index(instant)] for instant in instants])[:, None]
+    shares = np.array([[level.shares[run.corners.index(instant)]] for instant in instants]).reshape(-1, 1)
     return _Outcome(
         (found.state,), (found.exposure,), instants, shares * voltage, shares * found.current, found.charge,
         found.energy, found.residual, ("still",) if found.still else (),

@@ -7,6 +7,7 @@ and returns None for a phase of another kind, or one that the compiled path refu
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +24,7 @@ from cosim.devices.base import DeviceModel, FloatArray, TwoChannel
 
 if TYPE_CHECKING:
     from cosim.backends.compiled import Limits, Wires
+    from cosim.backends.compiled_motion import Times
 
 _STATE_ERROR = 1e-6
 _ENERGY_ERROR = 5e-6
@@ -70,19 +72,19 @@ def find_level(shape: PhaseShape) -> Level | None:
     return Level(np.array(rows[first]), tuple(map(float, live)), parts)
 
 
-def fits(prepared: Prepared, temperature: float) -> bool:
-    """Whether the compiled path can answer phases of one level on this network."""
-    return _plan(prepared, temperature) is not None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
+class Plan:
     """What does not change from phase to phase of one prepared array."""
 
     law: TwoChannel
     wires: Wires
     line_ends: FloatArray
     limits: Limits
+    pulse: Callable[..., int]
+    times: type[Times]
+
+
+_STILL, _MOVING = 0, 1  # the codes of `cosim.backends.compiled`; larger ones refuse
 
 
 @lru_cache(maxsize=256)
@@ -91,8 +93,11 @@ def _law(device: DeviceModel, temperature: float) -> TwoChannel | None:
 
 
 @lru_cache(maxsize=256)
-def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
-    """Return the plan of a network that the compiled path can answer, or None."""
+def plan(prepared: Prepared, temperature: float, still: float, move: float) -> Plan | None:
+    """Return the plan of a network whose phases of one level the compiled path can answer, or None.
+
+    ``still``, ``move``: see `cosim.backends.behavioral.Tolerances`.
+    """
     array = prepared.network.arrays[0]
     if prepared.joined is not None:
         return None
@@ -103,23 +108,24 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
         return None
     if any(side.floating for side in prepared.sides[0]):
         return None
-    from cosim.backends.compiled import Limits, Wires
+    from cosim.backends import compiled
+    from cosim.backends.compiled_motion import Times
 
     _keep_memory()
     nets: NDArray[np.intp] = np.concatenate(
         [np.where(side.driven, side.nets, -1) for side in prepared.sides[0]]
     ).astype(np.intp)
     nothing = np.zeros((0, 0))
-    wires = Wires(
+    wires = compiled.Wires(
         array.word_segments if prepared.wires else nothing,
         array.bit_segments if prepared.wires else nothing,
         np.ascontiguousarray(array.end_losses),
         nets,
         _reach(prepared),
     )
-    limits = Limits(
-        0.0,
-        0.0,
+    limits = compiled.Limits(
+        still,
+        move,
         _ACTIVE,
         _STATE_ERROR,
         _ENERGY_ERROR,
@@ -129,7 +135,7 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
     )
     g_left, g_right, g_top, g_bottom, through_word, through_bit = prepared.systems[0].prepared.ends
     line_ends = np.concatenate((g_left, g_right, through_word, g_top, g_bottom, through_bit))
-    return _Plan(law, wires, line_ends, limits)
+    return Plan(law, wires, line_ends, limits, compiled.pulse, Times)
 
 
 def _reach(prepared: Prepared) -> FloatArray:
@@ -158,31 +164,23 @@ def _keep_memory() -> None:
 
 
 def answer(
-    prepared: Prepared, state: FloatArray, voltage: FloatArray, parts: tuple[float, float, float, float, float],
-    temperature: float, still: float, move: float,
-) -> Answer | None:  # fmt: skip
+    chosen: Plan, prepared: Prepared, state: FloatArray, voltage: FloatArray, parts: Sequence[float]
+) -> Answer | None:
     """Answer a phase of one level on one array, or return None: the general path must do it.
 
-    ``voltage`` ``(nets,)`` [V] at the level, ``parts``: see `Level`; ``still``, ``move``: see
-    `cosim.backends.behavioral.Tolerances`.
+    ``voltage`` ``(nets,)`` [V] at the level, ``parts``: see `Level`.
     """
-    plan = _plan(prepared, temperature)
-    if plan is None:
-        return None
-    from cosim.backends import compiled
-    from cosim.backends.compiled_motion import Times
-
     array = prepared.network.arrays[0]
     x = state if state.flags.c_contiguous and state.flags.writeable else state.copy(order="C")
     results, of_nets, figures = np.zeros((3, *array.shape)), np.zeros((4, voltage.size)), np.zeros(7)
-    code = compiled.pulse(
-        x, plan.law.law, plan.law.parameters, array.cell.series_resistance, prepared.systems[0].prepared.packed,
-        plan.line_ends, voltage, plan.wires, Times(*parts), compiled.Limits(still, move, *plan.limits[2:]), results,
+    code = chosen.pulse(
+        x, chosen.law.law, chosen.law.parameters, array.cell.series_resistance, prepared.systems[0].prepared.packed,
+        chosen.line_ends, voltage, chosen.wires, chosen.times(*parts), chosen.limits, results,
         of_nets, figures,
     )  # fmt: skip
-    if code > compiled.MOVING:
+    if code > _MOVING:
         return None
     change, exposure, cells = results
     access, wires, line_ends, residual = figures[:4].tolist()
     energy = Energy(of_nets[1], of_nets[2], (cells,), access, wires, line_ends)
-    return Answer(state + change, exposure, of_nets[0], energy, of_nets[3], residual, code == compiled.STILL)
+    return Answer(state + change, exposure, of_nets[0], energy, of_nets[3], residual, code == _STILL)

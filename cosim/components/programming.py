@@ -224,6 +224,8 @@ def _pulse(
 
 def _cell(tile: Tile, row: int, column: int) -> tuple[float, float]:
     """Return state (its first variable) and conductance [S] of one cell."""
-    state = tile.state[row, column][None]
-    device = tile.array.device.select((np.array([row]), np.array([column])))
+    state = tile.state[row : row + 1, column]
+    device = tile.array.device
+    if device.varied:
+        device = device.select((np.array([row]), np.array([column])))
     return float(state.flat[0]), float(device.conductance(state)[0])

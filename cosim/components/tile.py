@@ -208,8 +208,8 @@ class Tile:
         self.node_voltages = result.node_voltages
         self._last_fs = start + result.duration_fs
         e = result.energy
-        cells = float(sum(part.sum() for part in e.cells))
-        delivered, absorbed = float(e.delivered.sum()), float(e.absorbed.sum())
+        cells = float(sum(_total(part) for part in e.cells))
+        delivered, absorbed = _total(e.delivered), _total(e.absorbed)
         numerical = delivered - absorbed - cells - e.access - e.wires - e.terminations - e.stored
         trace.phases.append(
             PhaseRecord(
@@ -243,6 +243,10 @@ class Tile:
         formulas[f"{self.name}/bit-line charging"] = p.driver.line_formula(self.capacitance.bit)
         formulas[f"{self.name}/gate-line charging"] = p.driver.line_formula(self.capacitance.gate)
         formulas[f"{self.name}/digital"] = p.sequencer.combine_formula()
+
+
+def _total(values: FloatArray) -> float:
+    return float(np.add.reduce(values, axis=None))
 
 
 def aged_state(

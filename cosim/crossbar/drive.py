@@ -97,8 +97,10 @@ class GroupedDrives(Mapping[str, Waveform]):
 
     def squared_swing(self, nets: NDArray[np.intp]) -> float:
         """Return the sum of the squared swings [V^2] of the nets at these positions."""
-        squares = [0.0, *(wave.swing**2 for wave in self.waveforms)]
-        return float(np.array(squares)[self.group[nets] + 1].sum())
+        counts = np.bincount(self.group[nets] + 1, minlength=len(self.waveforms) + 1).tolist()
+        return sum(
+            (count * wave.swing**2 for count, wave in zip(counts[1:], self.waveforms, strict=True)), start=0.0
+        )
 
 
 def grouped(network: Network, drives: Mapping[str, Waveform]) -> GroupedDrives:
