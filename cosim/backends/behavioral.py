@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cosim.backends import response as network
 from cosim.backends import single_level
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
+from cosim.backends.response import Prepared
 from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
-from cosim.crossbar.drive import GroupedDrives, drive_table
+from cosim.crossbar.drive import GroupedDrives, PhaseShape, drive_table, phase_shape
 from cosim.crossbar.network import LiveNetwork, Network, live_network
 from cosim.devices.base import FloatArray
 from cosim.errors import UnsupportedRequestError
@@ -61,19 +63,25 @@ def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcom
     )
 
 
-def _compiled(run: PhaseRun) -> _Outcome | None:
+def _compiled(
+    request: PhaseRequest,
+    prepared: Prepared,
+    shape: PhaseShape,
+    net_column: NDArray[np.intp],
+    tolerances: Tolerances,
+) -> _Outcome | None:
     """Return the outcome where the compiled path answers the phase (see `single_level`), else None."""
-    request, tolerances, phase = run.request, run.tolerances, run.request.phase
-    plan = single_level.plan(run.prepared, request.temperature, tolerances.still, tolerances.move)
-    level = single_level.find_level(run.shape) if plan is not None else None
+    phase = request.phase
+    plan = single_level.plan(prepared, request.temperature, tolerances.still, tolerances.move)
+    level = single_level.find_level(shape) if plan is not None else None
     if plan is None or level is None:
         return None
-    voltage = level.voltage[run.net_column]
-    found = single_level.answer(plan, run.prepared, request.states[0], voltage, level.parts)
+    voltage = level.voltage[net_column]
+    found = single_level.answer(plan, prepared, request.states[0], voltage, level.parts)
     if found is None or (phase.strobes_fs and not found.still):
         return None
-    instants = (*phase.strobes_fs, *(run.corners if phase.save else ()))
-    shares = np.array([[level.shares[run.corners.index(instant)]] for instant in instants]).reshape(-1, 1)
+    instants = (*phase.strobes_fs, *(shape.corners if phase.save else ()))
+    shares = np.array([[level.shares[shape.corners.index(instant)]] for instant in instants]).reshape(-1, 1)
     return _Outcome(
         (found.state,), (found.exposure,), instants, shares * voltage, shares * found.current, found.charge,
         found.energy, found.residual, ("still",) if found.still else (),
@@ -240,10 +248,13 @@ class BehavioralBackend(CrossbarBackend):
 
     def _run(self, request: PhaseRequest) -> _Outcome:
         """Answer a request on the conducting part of its network."""
-        run = PhaseRun(request, self.fidelity == "resistive", self.tolerances)
-        quick = _compiled(run) if self.compiled and self.tolerances.refine == 1 else None
-        if quick is not None:
-            return quick
+        shape, net_column = phase_shape(request.phase, request.network.nets)
+        prepared = network.prepare(request.network, shape.driven(net_column), self.fidelity == "resistive")
+        if self.compiled and self.tolerances.refine == 1:
+            quick = _compiled(request, prepared, shape, net_column, self.tolerances)
+            if quick is not None:
+                return quick
+        run = PhaseRun(request, prepared, shape, net_column, self.tolerances)
         points = run.frozen()
         states = still(run, points) if self.tolerances.refine == 1 else None
         if states is not None:

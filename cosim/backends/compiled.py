@@ -157,7 +157,7 @@ def _pulse(
 ) -> int:
     """Answer one phase; see the module.
 
-    ``of_cells`` ``(3, cells)``: change of state, exposure, heat; ``nets`` ``(4, nets)``: current, delivered,
+    ``of_cells`` ``(3, cells)``: state at the end, exposure, heat; ``nets`` ``(4, nets)``: current, delivered,
     absorbed, charge; ``figures`` ``(7,)``: access, wires, line ends, residual, largest change, estimated
     errors of states and of energy. Cells and nets are zero at the call.
     """
@@ -234,6 +234,8 @@ def _pulse(
     _close(net_voltage, nets, whole, times.flat + 0.5 * (times.rise + times.fall))
     lost = _dissipate(nodes, words, bits, seen, series, wires, whole, cells)
     figures[0], figures[1], figures[2] = lost
+    for k in range(size):
+        change[k] += x0[k]
     return code
 
 

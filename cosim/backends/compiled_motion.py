@@ -324,7 +324,7 @@ def adjust(
 ) -> tuple[float, float]:
     """Move those cells again that feel the difference of two solutions; return as `movement` does."""
     time = times.rise + times.flat + times.fall + times.before + times.after
-    felt = np.empty(x0.size, np.intp)
+    felt = np.empty(x0.size + 1, np.intp)
     apart = np.empty(min(_BLOCK, x0.size))
     count = 0
     largest = 0.0
@@ -337,10 +337,17 @@ def adjust(
                 p = k if parameters.shape[1] > 1 else 0
                 gained = series * abs(at[k] - x0[k]) * parameters[1, p]
                 apart[k - begin] += abs(nodes[0, 0, k] - nodes[1, 0, k]) * gained
+        if law == 0 and parameters.shape[1] == 1:
+            for k in range(begin, end):
+                apart[k - begin] *= exposure[k]
+            limit = active / slope(law, parameters, 0, 1.0, time)
+        else:
+            for k in range(begin, end):
+                apart[k - begin] *= slope(law, parameters, k, exposure[k], time)
+            limit = active
         for k in range(begin, end):
-            if slope(law, parameters, k, exposure[k], time) * apart[k - begin] > active:
-                felt[count] = k
-                count += 1
+            felt[count] = k
+            count += 1 if apart[k - begin] > limit else 0
         for k in range(begin, end):
             largest = max(largest, abs(change[k]))
     worst = _move_some(felt[:count], x0, law, parameters, series, at, nodes, times, change, exposure)
@@ -469,7 +476,7 @@ def errors(
     worst = 0.0
     curved = 0.0
     missed = 0.0
-    felt = np.empty(x0.size, np.intp)
+    felt = np.empty(x0.size + 1, np.intp)
     count = 0
     for k in range(x0.size):
         felt[count] = k

@@ -17,7 +17,7 @@ from cosim.backends import motion
 from cosim.backends import response as network
 from cosim.backends.response import Ledger, Prepared, Response
 from cosim.crossbar.backend import PhaseRequest
-from cosim.crossbar.drive import phase_shape
+from cosim.crossbar.drive import PhaseShape
 from cosim.devices.base import FloatArray
 from cosim.errors import InternalError
 
@@ -76,22 +76,26 @@ class _Moves:
 class PhaseRun:
     """One phase in flight."""
 
-    def __init__(self, request: PhaseRequest, wires: bool, tolerances: Tolerances) -> None:
-        self.request, self.tolerances = request, tolerances
+    def __init__(
+        self,
+        request: PhaseRequest,
+        prepared: Prepared,
+        shape: PhaseShape,
+        net_column: NDArray[np.intp],
+        tolerances: Tolerances,
+    ) -> None:
+        self.request, self.prepared, self.net_column, self.tolerances = (
+            request,
+            prepared,
+            net_column,
+            tolerances,
+        )
         self.arrays = request.network.arrays
-        self.shape, self.net_column = phase_shape(request.phase, request.network.nets)
-        self.corners, self.lengths, self.columns = self.shape.corners, self.shape.lengths, self.shape.columns
-        self.prepared: Prepared = network.prepare(request.network, self._driven(), wires)
-        self.ledger = Ledger(self.prepared)
+        self.corners, self.lengths, self.columns = shape.corners, shape.lengths, shape.columns
+        self.ledger = Ledger(prepared)
         self.stochastic = any(array.device.stochastic for array in self.arrays)
         self.responses: dict[int, Response] = {}
         self.steps = 0
-
-    def _driven(self) -> tuple[bool, ...] | None:
-        """Return which nets are driven, None if all are."""
-        if not self.shape.floats:
-            return None
-        return tuple((self.columns[0] == self.columns[0])[self.net_column].tolist())
 
     @cached_property
     def table(self) -> FloatArray:

@@ -180,7 +180,7 @@ def answer(
     )  # fmt: skip
     if code > _MOVING:
         return None
-    change, exposure, cells = results
+    after, exposure, cells = results
     access, wires, line_ends, residual = figures[:4].tolist()
     energy = Energy(of_nets[1], of_nets[2], (cells,), access, wires, line_ends)
-    return Answer(state + change, exposure, of_nets[0], energy, of_nets[3], residual, code == _STILL)
+    return Answer(after, exposure, of_nets[0], energy, of_nets[3], residual, code == _STILL)

@@ -58,9 +58,9 @@ class Waveform:
 class GroupedDrives(Mapping[str, Waveform]):
     """Drives of the nets of a network that share few waveforms: a mapping, handled by group.
 
-    ``group`` ``(nets,)``: for each of ``network.nets`` the number of its waveform in ``waveforms``, or -1
-    where the net floats; ``gates``: the driven gate nets. What many nets have in common is thus computed
-    once, not net by net.
+    ``group`` ``(nets,)``: for each of ``network.nets`` the number of its waveform in ``waveforms``, where
+    None stands for nets that float; ``gates``: the driven gate nets. What many nets have in common is
+    thus computed once, not net by net.
     """
 
     __slots__ = ("gates", "group", "network", "waveforms")
@@ -68,7 +68,7 @@ class GroupedDrives(Mapping[str, Waveform]):
     def __init__(
         self,
         network: Network,
-        waveforms: tuple[Waveform, ...],
+        waveforms: tuple[Waveform | None, ...],
         group: NDArray[np.intp],
         gates: Mapping[str, Waveform],
     ) -> None:
@@ -76,14 +76,15 @@ class GroupedDrives(Mapping[str, Waveform]):
 
     def __getitem__(self, net: str) -> Waveform:
         position = self.network.net_index.get(net)
-        number = -1 if position is None else int(self.group[position])
-        return self.waveforms[number] if number >= 0 else self.gates[net]
+        wave = None if position is None else self.waveforms[self.group[position]]
+        return self.gates[net] if wave is None else wave
 
     def __iter__(self) -> Iterator[str]:
-        return chain(compress(self.network.nets, (self.group >= 0).tolist()), self.gates)
+        driven = np.array([wave is not None for wave in self.waveforms])[self.group]
+        return chain(compress(self.network.nets, driven.tolist()), self.gates)
 
     def __len__(self) -> int:
-        return int(np.count_nonzero(self.group >= 0)) + len(self.gates)
+        return sum(1 for _ in self)
 
     def __reduce__(self) -> tuple[type[GroupedDrives], tuple[object, ...]]:
         return GroupedDrives, (self.network, self.waveforms, self.group, self.gates)
@@ -91,27 +92,22 @@ class GroupedDrives(Mapping[str, Waveform]):
     def restricted(self, network: Network, nets: NDArray[np.intp]) -> GroupedDrives:
         """Return the drives of an ungated network whose nets are those at ``nets`` of this one."""
         kept, group = np.unique(self.group[nets], return_inverse=True)
-        floats = int(kept[0] < 0)
-        waveforms = tuple(self.waveforms[k] for k in kept[floats:].tolist())
-        return GroupedDrives(network, waveforms, group - floats, {})
+        return GroupedDrives(network, tuple(self.waveforms[k] for k in kept.tolist()), group, {})
 
     def squared_swing(self, nets: NDArray[np.intp]) -> float:
         """Return the sum of the squared swings [V^2] of the nets at these positions."""
-        counts = np.bincount(self.group[nets] + 1, minlength=len(self.waveforms) + 1).tolist()
-        return sum(
-            (count * wave.swing**2 for count, wave in zip(counts[1:], self.waveforms, strict=True)), start=0.0
-        )
+        counts = np.bincount(self.group[nets], minlength=len(self.waveforms)).tolist()
+        pairs = zip(counts, self.waveforms, strict=True)
+        return sum((count * wave.swing**2 for count, wave in pairs if wave is not None), start=0.0)
 
 
 def grouped(network: Network, drives: Mapping[str, Waveform]) -> GroupedDrives:
-    """Return drives by net as drives by group; what is not named floats."""
+    """Return drives by net as drives by group; a net that is not named floats."""
     if isinstance(drives, GroupedDrives):
         return drives
-    waveforms = distinct(drives[net] for net in network.nets if net in drives)
-    number = {id(wave): k for k, wave in enumerate(waveforms)}
-    group = [number[id(drives[net])] if net in drives else -1 for net in network.nets]
+    waveforms, group = _groups(drives, network.nets)
     gates = {net: drives[net] for net in network.gate_nets if net in drives}
-    return GroupedDrives(network, tuple(waveforms), np.array(group, dtype=np.intp), gates)
+    return GroupedDrives(network, waveforms, group, gates)
 
 
 @lru_cache(maxsize=1024, typed=True)
@@ -183,12 +179,9 @@ class Phase:
     def corners_fs(self) -> tuple[int, ...]:
         """Return every instant where a drive bends or a strobe samples, with 0 and the end."""
         drives = self.drives
-        waveforms = (
-            (*drives.waveforms, *distinct(drives.gates.values()))
-            if isinstance(drives, GroupedDrives)
-            else distinct(drives.values())
-        )
-        return _corners(waveforms, self.duration_fs, self.strobes_fs)
+        if isinstance(drives, GroupedDrives):
+            return _corners(drives.waveforms, self.duration_fs, self.strobes_fs)  # gates hold one level
+        return _corners(distinct(drives.values()), self.duration_fs, self.strobes_fs)
 
     def gate_level(self, net: str) -> float:
         """Return the level [V] of a gate net; an undriven gate is at 0 V.
@@ -230,6 +223,12 @@ class PhaseShape:
     columns: FloatArray
     floats: bool
 
+    def driven(self, net_column: NDArray[np.intp]) -> tuple[bool, ...] | None:
+        """Return whether each net, whose column is given, is driven; None if all are."""
+        if not self.floats:
+            return None
+        return tuple((self.columns[0] == self.columns[0])[net_column].tolist())
+
 
 def phase_shape(phase: Phase, nets: Sequence[str]) -> tuple[PhaseShape, NDArray[np.intp]]:
     """Return the shape of a phase, and which of its columns each net has.
@@ -246,10 +245,7 @@ def _groups(
 ) -> tuple[tuple[Waveform | None, ...], NDArray[np.intp]]:
     """Return the distinct waveforms, None for a net that floats, and which of them each net has."""
     if isinstance(drives, GroupedDrives) and drives.network.nets is nets:
-        group = drives.group
-        if group.size and group.min() < 0:
-            return (*drives.waveforms, None), np.where(group < 0, len(drives.waveforms), group)
-        return drives.waveforms, group
+        return drives.waveforms, drives.group
     chosen = list(map(drives.get, nets))
     waveforms = distinct(chosen)
     position = {id(wave): k for k, wave in enumerate(waveforms)}
