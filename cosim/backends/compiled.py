@@ -79,6 +79,8 @@ def _nets(
     """Store the current into each net's lines; return the power that the nets deliver."""
     rows = words.shape[2]
     columns = bits.shape[2]
+    for net in range(current.size):
+        current[net] = 0.0
     for e in range(wires.nets.size):
         net = wires.nets[e]
         if net < 0:
@@ -139,120 +141,87 @@ def _dissipate(
 
 
 @compiled
-def _pulse(
+def _unpacked(
+    lines: FloatArray, line_ends: FloatArray, net_voltage: FloatArray, nets: NDArray[np.intp], m: int, n: int
+) -> tuple[tuple[FloatArray, ...], tuple[FloatArray, ...], tuple[FloatArray, ...]]:
+    """Return lines and ends as the line solver takes them, and the drives of the four sides."""
+    at_ends = np.zeros((1, nets.size))
+    for e in range(nets.size):
+        if nets[e] >= 0:
+            at_ends[0, e] = net_voltage[nets[e]]
+    k = 2 * m
+    drive = (at_ends[:, :m], at_ends[:, m:k], at_ends[:, k : k + n], at_ends[:, k + n :])
+    word, bit = line_ends[: 3 * m], line_ends[3 * m :]
+    ends = (word[:m], word[m:k], bit[:n], bit[n : 2 * n], word[k:], bit[2 * n :])
+    return (lines[0], lines[1], lines[2], lines[3], lines[4], lines[5]), ends, drive
+
+
+@compiled
+def _judge(
     x0: FloatArray,
     law: int,
     parameters: FloatArray,
     series: float,
-    lines: tuple[FloatArray, ...],
-    ends: tuple[FloatArray, ...],
-    drive: tuple[FloatArray, ...],
+    at: FloatArray,
+    solution: tuple[FloatArray, FloatArray, FloatArray],
     net_voltage: FloatArray,
     wires: Wires,
     times: Times,
     limits: Limits,
-    of_cells: FloatArray,
-    nets: FloatArray,
+    change: FloatArray,
+    exposure: FloatArray,
+    current: FloatArray,
     figures: FloatArray,
 ) -> int:
-    """Answer one phase; see the module.
-
-    ``of_cells`` ``(3, cells)``: state at the end, exposure, heat; ``nets`` ``(4, nets)``: current, delivered,
-    absorbed, charge; ``figures`` ``(7,)``: access, wires, line ends, residual, largest change, estimated
-    errors of states and of energy. Cells and nets are zero at the call.
-    """
-    change, exposure, cells = of_cells[0], of_cells[1], of_cells[2]
-    size = x0.size
-    none = np.empty((0, 0))
-    seen = np.empty(size)
-    at = x0.copy()
-    nodes = np.empty((3, 1, size))
-    last = np.empty((3, 1, size))
-    words = np.empty((2, 1, ends[0].size))
-    bits = np.empty((2, 1, ends[2].size))
-    stats = np.empty((1, 4))
-    motion.conductance(x0, parameters, series, seen)
-    largest = motion.predict(
-        x0, law, parameters, series, seen, lines, ends, drive, times, nodes, change, exposure
+    """Return MOVING if the solution is good enough, -1 if another may be, or why the phase is refused."""
+    nodes, words, bits = solution
+    rows = words.shape[2]
+    reach = wires.reach[:rows], wires.reach[rows:]
+    if series > 0.0:
+        figures[5] += motion.local(x0, law, parameters, series, nodes, times, limits.active, change, exposure)
+    error, curved, missed = motion.errors(
+        x0, law, parameters, series, reach, nodes, at, change, exposure, times
     )
-    start = np.empty((0, 0, 0))
-    reach = wires.reach[: ends[0].size], wires.reach[ends[0].size :]
-    whole = times.flat + (times.rise + times.fall) / 3.0
-    doubt = 0.0
-    code = _INEXACT_ENERGY
-    for attempt in range(_CORRECTIONS):
-        last[:2] = nodes[:2]
-        if attempt:
-            last[2] = nodes[2]
-        if largest > limits.still:
-            motion.middle(x0, parameters, series, change, exposure, times, seen, at)
-        elif attempt:
-            at[:] = x0
-            motion.conductance(x0, parameters, series, seen)
-        settings = (min(attempt, 1), True, limits.goal, limits.solve, limits.iterations)
-        if (
-            _solve(seen, lines, ends, drive, (none, none), none, start, (nodes, words, bits, stats), settings)
-            >= 0
-        ):
-            return _REFUSED_CONDUCTANCE
-        start = last[1:]
-        largest, again = motion.adjust(
-            x0, law, parameters, series, at, last, nodes, times, limits.active, change, exposure
-        )
-        doubt = max(doubt, again)
-        if not largest <= limits.move:
-            return _TOO_FAR
-        figures[4] = largest
-        figures[5] = doubt
-        if largest <= limits.still:
-            code = STILL
-            break
-        if series > 0.0:
-            figures[5] += motion.local(
-                x0, law, parameters, series, nodes, times, limits.active, change, exposure
-            )
-        error, curved, missed = motion.errors(
-            x0, law, parameters, series, reach, nodes, at, change, exposure, times
-        )
-        figures[5] += error
-        if not figures[5] <= limits.state:
-            return _INEXACT_STATE
-        nets[0, :] = 0.0
-        power = _nets(words, bits, wires, net_voltage, nets[0])
-        figures[6] = (curved + abs(missed)) / power if power > 0.0 else 0.0
-        if not curved <= limits.energy * power:
-            return _INEXACT_ENERGY
-        if figures[6] <= limits.energy:
-            code = MOVING
-            break
-    if code > MOVING:
-        return code
-    if code == STILL:
-        nets[0, :] = 0.0
-        _nets(words, bits, wires, net_voltage, nets[0])
-    figures[3] = stats[0, 1] / stats[0, 3] if stats[0, 3] > 0.0 else 0.0
-    _close(net_voltage, nets, whole, times.flat + 0.5 * (times.rise + times.fall))
-    lost = _dissipate(nodes, words, bits, seen, series, wires, whole, cells)
-    figures[0], figures[1], figures[2] = lost
-    for k in range(size):
-        change[k] += x0[k]
-    return code
+    figures[5] += error
+    if not figures[5] <= limits.state:
+        return _INEXACT_STATE
+    power = _nets(words, bits, wires, net_voltage, current)
+    figures[6] = (curved + abs(missed)) / power if power > 0.0 else 0.0
+    if not curved <= limits.energy * power:
+        return _INEXACT_ENERGY
+    return MOVING if figures[6] <= limits.energy else -1
 
 
 @compiled
-def _close(voltage: FloatArray, nets: FloatArray, power_s: float, charge_s: float) -> None:
-    """Add energies and charge of one solution to each net."""
-    for net in range(voltage.size):
-        power = voltage[net] * nets[0, net]
+def _close(
+    solution: tuple[FloatArray, FloatArray, FloatArray],
+    seen: FloatArray,
+    series: float,
+    net_voltage: FloatArray,
+    wires: Wires,
+    times: Times,
+    of_cells: FloatArray,
+    nets: FloatArray,
+    figures: FloatArray,
+) -> None:
+    """Account the solution: energies and charge of each net, heat of each cell, of wires and line ends."""
+    nodes, words, bits = solution
+    _nets(words, bits, wires, net_voltage, nets[0])
+    edges = times.rise + times.fall
+    power_s, charge_s = times.flat + edges / 3.0, times.flat + 0.5 * edges
+    for net in range(net_voltage.size):
+        power = net_voltage[net] * nets[0, net]
         if power > 0.0:
             nets[1, net] += power_s * power
         else:
             nets[2, net] -= power_s * power
         nets[3, net] += charge_s * nets[0, net]
+    lost = _dissipate(nodes, words, bits, seen, series, wires, power_s, of_cells)
+    figures[0], figures[1], figures[2] = lost
 
 
 def _keep(sources: int) -> Callable[..., int]:
-    """Return `_pulse` with its machine code kept on disk as long as ``sources`` is the same."""
+    """Return the kernel with its machine code kept on disk as long as ``sources`` is the same."""
 
     @kept
     def pulse(
@@ -260,7 +229,7 @@ def _keep(sources: int) -> Callable[..., int]:
         law: int,
         parameters: FloatArray,
         series: float,
-        lines: FloatArray,
+        packed: FloatArray,
         line_ends: FloatArray,
         net_voltage: FloatArray,
         wires: Wires,
@@ -273,30 +242,60 @@ def _keep(sources: int) -> Callable[..., int]:
         if sources < 0:
             return sources
         m, n = state.shape
-        at_ends = np.zeros((1, wires.nets.size))
-        for e in range(wires.nets.size):
-            if wires.nets[e] >= 0:
-                at_ends[0, e] = net_voltage[wires.nets[e]]
-        drive = (
-            at_ends[:, :m],
-            at_ends[:, m : 2 * m],
-            at_ends[:, 2 * m : 2 * m + n],
-            at_ends[:, 2 * m + n :],
+        x0, size = state.reshape(-1), m * n
+        change, exposure, heat = of_cells[0].reshape(-1), of_cells[1].reshape(-1), of_cells[2].reshape(-1)
+        lines, ends, drive = _unpacked(packed, line_ends, net_voltage, wires.nets, m, n)
+        none, start = (np.empty((0, 0)), np.empty((0, 0))), np.empty((0, 0, 0))
+        seen, at, last, stats = np.empty(size), x0.copy(), np.empty((3, 1, size)), np.empty((1, 4))
+        nodes, words, bits = np.empty((3, 1, size)), np.empty((2, 1, m)), np.empty((2, 1, n))
+        motion.conductance(x0, parameters, series, seen)
+        largest = motion.predict(
+            x0, law, parameters, series, seen, lines, ends, drive, times, nodes, change, exposure
         )
-        word, bit = line_ends[: 3 * m], line_ends[3 * m :]
-        ends = (word[:m], word[m : 2 * m], bit[:n], bit[n : 2 * n], word[2 * m :], bit[2 * n :])
-        of_lines = (lines[0], lines[1], lines[2], lines[3], lines[4], lines[5])
-        return _pulse(
-            state.reshape(-1), law, parameters, series, of_lines, ends, drive, net_voltage, wires, times, limits,
-            of_cells.reshape((3, -1)), nets, figures,
-        )  # fmt: skip
+        doubt, code = 0.0, -1
+        for attempt in range(_CORRECTIONS):
+            for part in range(3 if attempt else 2):
+                for k in range(size):
+                    last[part, 0, k] = nodes[part, 0, k]
+            if largest > limits.still or attempt:
+                motion.middle(x0, parameters, series, change, exposure, times, seen, at)
+            settings = (min(attempt, 1), True, limits.goal, limits.solve, limits.iterations)
+            out = (nodes, words, bits, stats)
+            if _solve(seen, lines, ends, drive, none, none[0], start, out, settings) >= 0:
+                return _REFUSED_CONDUCTANCE
+            start = last[1:]
+            largest, again = motion.adjust(
+                x0, law, parameters, series, at, last, nodes, times, limits.active, change, exposure
+            )
+            doubt = max(doubt, again)
+            figures[4], figures[5] = largest, doubt
+            if not largest <= limits.move:
+                return _TOO_FAR
+            code = STILL
+            if largest > limits.still:
+                code = _judge(
+                    x0, law, parameters, series, at, (nodes, words, bits), net_voltage, wires, times, limits, change,
+                    exposure, nets[0], figures,
+                )  # fmt: skip
+            if code >= 0:
+                break
+        if code < 0 or code > MOVING:
+            return code if code > MOVING else _INEXACT_ENERGY
+        figures[3] = stats[0, 1] / stats[0, 3] if stats[0, 3] > 0.0 else 0.0
+        _close((nodes, words, bits), seen, series, net_voltage, wires, times, heat, nets, figures)
+        for k in range(size):
+            change[k] += x0[k]
+        return code
 
     return pulse
 
 
 pulse = _keep(fingerprint(laws, motion, pcg_numba))
-"""Answers one phase: see `_pulse`.
+"""Answers one phase; see the module.
 
-``state`` ``(rows, columns)``; ``lines`` ``(6, cells)`` and ``line_ends``: those of `PreparedLines`, packed, since
-each array that is handed over costs as much as dozens of cells.
+``state`` ``(rows, columns)``; ``packed`` ``(6, cells)`` and ``line_ends`` are the arrays of `PreparedLines`, joined,
+since each array that is handed over costs as much as dozens of cells. Results: ``of_cells``
+``(3, rows, columns)``: state at the end, exposure, heat; ``nets`` ``(4, nets)``: current, delivered,
+absorbed, charge; ``figures`` ``(7,)``: access, wires, line ends, residual, largest change, estimated errors
+of states and of energy. Cells and nets are zero at the call. Returns STILL or MOVING, or why not.
 """

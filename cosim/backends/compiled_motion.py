@@ -189,10 +189,16 @@ def predict(
     voltages of their own two lines.
     """
     rows, n = ends[0].size, ends[2].size
-    word = np.where(ends[0] > 0.0, drive[0][0], drive[1][0])
-    bit = np.where(ends[3] > 0.0, drive[3][0], drive[2][0])
+    word = np.empty(rows)
+    for i in range(rows):
+        word[i] = drive[0][0, i] if ends[0][i] > 0.0 else drive[1][0, i]
+    bit = np.empty(n)
+    for j in range(n):
+        bit[j] = drive[3][0, j] if ends[3][j] > 0.0 else drive[2][0, j]
     alike = parameters.shape[1] == 1 and series == 0.0
-    known = np.full((5, _LEVELS), np.nan)
+    known = np.empty((5, _LEVELS))
+    for q in range(_LEVELS):
+        known[0, q] = np.nan
     turn = 0
     visible = np.empty(_FEW, np.intp)
     count = 0

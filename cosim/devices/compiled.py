@@ -39,6 +39,8 @@ _JIT: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": {"contract", "reassoc", "nsz"},
 }
+_INNER: dict[str, Any] = {**_JIT, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""For kernels that Python never calls: their wrappers would take as long to compile as they do."""
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _LARGEST = 600.0
 _SMALL = 1e-4
@@ -52,7 +54,7 @@ _SHIFT = 6755399441055744.0  # 1.5 * 2**52: adding it puts an integer into the l
 
 def compiled(function: _F) -> _F:
     """Compile a kernel as a part of what calls it: see `kept`."""
-    kernel: _F = numba.njit(**_JIT)(function)
+    kernel: _F = numba.njit(**_INNER)(function)
     return kernel
 
 
