@@ -16,18 +16,19 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.backends import response as network
-from cosim.backends import single_level
+from cosim.backends import single_level, stops
+from cosim.backends.kept_reads import KeptReads, Masks, solve_whole
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
-from cosim.backends.response import Prepared
 from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
-from cosim.crossbar.drive import GroupedDrives, PhaseShape, drive_table, phase_shape
+from cosim.crossbar.drive import GroupedDrives, drive_table
 from cosim.crossbar.network import LiveNetwork, Network, live_network
+from cosim.crossbar.stopping import Stop, effective_phase
 from cosim.devices.base import FloatArray
 from cosim.errors import UnsupportedRequestError
 from cosim.rng import shell_uniforms
@@ -49,6 +50,7 @@ class _Outcome:
     energy: Energy
     residual: float
     applied: tuple[str, ...]
+    stops: tuple[Stop, ...] = ()
 
 
 def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcome:
@@ -63,25 +65,36 @@ def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcom
     )
 
 
-def _compiled(
-    request: PhaseRequest,
-    prepared: Prepared,
-    shape: PhaseShape,
-    net_column: NDArray[np.intp],
-    tolerances: Tolerances,
-) -> _Outcome | None:
+def _watched(request: PhaseRequest, start: stops.Start) -> _Outcome:
+    """Return the outcome of a phase with stop conditions."""
+    whole = stops.run_watched(request, start)
+    phase = whole.phase
+    corners = tuple(sorted(instant for instant in whole.responses if instant <= phase.duration_fs))
+    instants = (*phase.strobes_fs, *(corners if phase.save else ()))
+    found = [whole.responses[instant] for instant in instants]
+    shape = (len(instants), len(request.network.nets))
+    voltage = np.array([response.net_voltage for response in found]).reshape(shape)
+    current = np.array([response.net_current for response in found]).reshape(shape)
+    energy, charge, residual = whole.ledger.close()
+    return _Outcome(
+        whole.states, tuple(whole.exposure), instants, voltage, current, charge, energy, residual,
+        ("stopped",) if whole.stops else (), tuple(whole.stops),
+    )  # fmt: skip
+
+
+def _compiled(run: PhaseRun) -> _Outcome | None:
     """Return the outcome where the compiled path answers the phase (see `single_level`), else None."""
-    phase = request.phase
-    plan = single_level.plan(prepared, request.temperature, tolerances.still, tolerances.move)
-    level = single_level.find_level(shape) if plan is not None else None
+    request, phase = run.request, run.request.phase
+    plan = single_level.plan(run.prepared, request.temperature, run.tolerances.still, run.tolerances.move)
+    level = single_level.find_level(run.shape) if plan is not None else None
     if plan is None or level is None:
         return None
-    voltage = level.voltage[net_column]
-    found = single_level.answer(plan, prepared, request.states[0], voltage, level.parts)
+    voltage = level.voltage[run.net_column]
+    found = single_level.answer(plan, run.prepared, request.states[0], voltage, level.parts)
     if found is None or (phase.strobes_fs and not found.still):
         return None
-    instants = (*phase.strobes_fs, *(shape.corners if phase.save else ()))
-    shares = np.array([[level.shares[shape.corners.index(instant)]] for instant in instants]).reshape(-1, 1)
+    instants = (*phase.strobes_fs, *(run.corners if phase.save else ()))
+    shares = np.array([[level.shares[run.corners.index(instant)]] for instant in instants]).reshape(-1, 1)
     return _Outcome(
         (found.state,), (found.exposure,), instants, shares * voltage, shares * found.current, found.charge,
         found.energy, found.residual, ("still",) if found.still else (),
@@ -115,11 +128,12 @@ def _whole_states(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -
         if len(rows) == array.rows:
             moved, exposed = next(inner)
         else:
-            rest = np.zeros(array.shape)
+            rest = np.zeros((1, 1))
             moved = array.device.advance(state, rest, duration, temperature)
             exposed = (
                 duration * array.device.exposure_rate(rest, temperature) if array.device.stochastic else rest
             )
+            exposed = np.array(np.broadcast_to(exposed, array.shape))
             if len(rows):
                 moved[rows], exposed[rows] = next(inner)
         states.append(moved)
@@ -155,7 +169,7 @@ def _expand(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -> Phas
     charge[live.nets] = outcome.charge
     whole = _Outcome(
         states, exposures, outcome.instants_fs, voltage, current, charge,
-        _whole_energy(request, live, outcome.energy), outcome.residual, outcome.applied,
+        _whole_energy(request, live, outcome.energy), outcome.residual, outcome.applied, outcome.stops,
     )  # fmt: skip
     return _result(request, whole)
 
@@ -182,6 +196,7 @@ def _result(request: PhaseRequest, outcome: _Outcome) -> PhaseResult:
         outcome.residual,
         applied,
         saved,
+        stops=outcome.stops,
     )
 
 
@@ -195,12 +210,25 @@ def _fluctuate(request: PhaseRequest, states: States, exposures: States) -> Stat
     )
 
 
+def _live_request(request: PhaseRequest, live: LiveNetwork) -> PhaseRequest:
+    """Return the request on the conducting part of its network."""
+    if live.network is None or live.network is request.network:
+        return request
+    states = tuple(state[rows] for state, rows in zip(request.states, live.rows, strict=True) if len(rows))
+    phase = request.phase
+    if isinstance(phase.drives, GroupedDrives):
+        phase = dataclasses.replace(phase, drives=phase.drives.restricted(live.network, live.nets))
+    return dataclasses.replace(request, network=live.network, states=states, phase=phase)
+
+
 @final
 class BehavioralBackend(CrossbarBackend):
     """Answers phases with device closed forms; ``fidelity`` chooses how much of the wires is real.
 
     ``ideal``: no wire and no line-end resistance. ``resistive``: both, quasi-static. ``compiled``: let
-    numba, where it is installed, answer the phases that it can.
+    numba, where it is installed, answer the phases that it can. ``reuse=False`` solves every phase on its own
+    and, where no net floats, on the whole network: no row is left out, no solution kept, nothing compiled but the
+    line solver. For comparisons: the results are the same.
     """
 
     name: ClassVar[str] = "behavioral"
@@ -210,12 +238,15 @@ class BehavioralBackend(CrossbarBackend):
         fidelity: Literal["ideal", "resistive"] = "resistive",
         tolerances: Tolerances | None = None,
         compiled: bool = True,
+        reuse: bool = True,
     ) -> None:
         if fidelity not in ("ideal", "resistive"):
             raise UnsupportedRequestError(f"fidelity must be 'ideal' or 'resistive', not '{fidelity}'")
         self.fidelity = fidelity
         self.tolerances = tolerances or Tolerances()
-        self.compiled = compiled
+        self.compiled = compiled and reuse
+        self.reuse = reuse
+        self._reads = KeptReads()
 
     def refusal(self, network: Network, kind: str) -> str | None:
         for array in network.arrays:
@@ -226,37 +257,49 @@ class BehavioralBackend(CrossbarBackend):
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "fidelity": self.fidelity}
 
+    def forget(self) -> None:
+        self._reads.forget()
+
     def run(self, request: PhaseRequest) -> PhaseResult:
-        if request.phase.stops:
-            raise UnsupportedRequestError(
-                "the behavioral backend does not answer stop conditions; leave them out of the phase"
-            )
         masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
         live = live_network(request.network, masks)
-        if live.network is request.network:
-            return _result(request, self._run(request))
-        if live.network is None:
-            return _expand(request, live, _nothing(request))
-        states = tuple(
-            state[rows] for state, rows in zip(request.states, live.rows, strict=True) if len(rows)
+        start = self._start
+        if (
+            not self.reuse
+            and live.network is not None
+            and all(net in request.phase.drives for net in request.network.nets)
+        ):
+            live, start = (
+                live_network(request.network, (None,) * len(masks)),
+                partial(self._start, masks=masks),
+            )
+        outcome = (
+            _nothing(request) if live.network is None else self._run(_live_request(request, live), start)
         )
-        phase = request.phase
-        if isinstance(phase.drives, GroupedDrives):
-            phase = dataclasses.replace(phase, drives=phase.drives.restricted(live.network, live.nets))
-        inner = dataclasses.replace(request, network=live.network, states=states, phase=phase)
-        return _expand(request, live, self._run(inner))
+        if outcome.stops:
+            request = dataclasses.replace(request, phase=effective_phase(request.phase, outcome.stops))
+        whole = live.network is request.network
+        return _result(request, outcome) if whole else _expand(request, live, outcome)
 
-    def _run(self, request: PhaseRequest) -> _Outcome:
+    def _run(self, request: PhaseRequest, start: stops.Start) -> _Outcome:
         """Answer a request on the conducting part of its network."""
-        shape, net_column = phase_shape(request.phase, request.network.nets)
-        prepared = network.prepare(request.network, shape.driven(net_column), self.fidelity == "resistive")
-        if self.compiled and self.tolerances.refine == 1:
-            quick = _compiled(request, prepared, shape, net_column, self.tolerances)
-            if quick is not None:
-                return quick
-        run = PhaseRun(request, prepared, shape, net_column, self.tolerances)
+        if request.phase.stops:
+            return _watched(request, start)
+        run = start(request)
+        kept = self._reads.answer(run, self.compiled) if self.reuse else None
+        if kept is not None:
+            return _outcome(run, kept[0], ("still", kept[1]) if kept[1] else ("still",))
+        quick = _compiled(run) if self.compiled and self.tolerances.refine == 1 else None
+        if quick is not None:
+            return quick
         points = run.frozen()
         states = still(run, points) if self.tolerances.refine == 1 else None
         if states is not None:
             return _outcome(run, states, ("still",))
         return _outcome(run, moving(run, points, run.moves(points)), ())
+
+    def _start(self, request: PhaseRequest, masks: Masks | None = None) -> PhaseRun:
+        run = PhaseRun(request, self.fidelity == "resistive", self.tolerances)
+        if masks is not None:
+            run.solver = solve_whole(run.prepared, masks)
+        return run

@@ -46,16 +46,21 @@ class PairedBackend(CrossbarBackend):
         self._second = find(second)(**(second_options or {}))
 
     def run(self, request: PhaseRequest) -> PhaseResult:
+        self._first.forget()  # answers go to the journal: they must not depend on the phases before
+        self._second.forget()
         first = self._first.run(request)
         second = self._second.run(request)
         noted = deviation(request, first, second)
         return PhaseResult(
             first.states, first.node_voltages, first.duration_fs, first.samples, first.net_charge, first.energy,
-            first.kcl_residual, (*first.applied, "paired"), first.saved, noted,
+            first.kcl_residual, (*first.applied, "paired"), first.saved, noted, first.stops,
         )  # fmt: skip
 
     def refusal(self, network: Network, kind: str) -> str | None:
         return self._first.refusal(network, kind) or self._second.refusal(network, kind)
+
+    def stop_refusal(self, network: Network) -> str | None:
+        return self._first.stop_refusal(network) or self._second.stop_refusal(network)
 
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "first": self._first.describe(), "second": self._second.describe()}

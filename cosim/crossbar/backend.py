@@ -21,6 +21,7 @@ import numpy as np
 
 from cosim.crossbar.drive import Phase
 from cosim.crossbar.network import Network
+from cosim.crossbar.stopping import Stop
 from cosim.devices.base import FloatArray
 from cosim.devices.registry import unknown
 from cosim.errors import UnknownNameError
@@ -127,8 +128,8 @@ class Deviation:
 class PhaseResult:
     """The outcome of a phase, atomic: it is committed as a whole or not at all.
 
-    ``duration_fs`` is the true duration (shorter than asked for after a stop). ``net_charge`` [C]:
-    per net, the integral of the current into the array. ``kcl_residual``: largest relative violation
+    ``duration_fs`` is the true duration (shorter than asked for after a stop); strobes after it are left
+    out of ``samples``. ``stops``: the stop conditions that were met. ``net_charge`` [C]: per net, the integral of the current into the array. ``kcl_residual``: largest relative violation
     of Kirchhoff's current law. ``applied`` lists what the backend did beside solving (for example
     ``stochastic``, ``plain_resistors``).
     """
@@ -143,10 +144,14 @@ class PhaseResult:
     applied: tuple[str, ...] = ()
     saved: SavedWaveforms | None = None
     deviation: Deviation | None = None
+    stops: tuple[Stop, ...] = ()
 
 
 class CrossbarBackend(ABC):
-    """Answers phase requests. Implementations keep nothing between requests that changes a result."""
+    """Answers phase requests. What is kept between requests changes a result within the solver's tolerance at most.
+
+    It may depend on the earlier requests of the same network alone; see decision 0022.
+    """
 
     name: ClassVar[str]
     costly: ClassVar[bool] = False
@@ -172,9 +177,19 @@ class CrossbarBackend(ABC):
         """
         return None
 
+    def stop_refusal(self, network: Network) -> str | None:
+        """Return why phases with stop conditions on this network cannot be answered, or None.
+
+        Asked when a system is built, where an operation is going to need them.
+        """
+        return None
+
     def describe(self) -> dict[str, Any]:
         """Return what the manifest should say: engine, version, options."""
         return {"backend": self.name}
+
+    def forget(self) -> None:  # noqa: B027 (most backends keep nothing)
+        """Drop what is kept of earlier requests, so that the next answer is that of a fresh backend."""
 
     def close(self) -> None:  # noqa: B027 (most backends hold nothing)
         """Release workers; the backend is not used afterwards."""

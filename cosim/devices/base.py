@@ -89,6 +89,8 @@ class DeviceModel(ABC):
     """Whether the state can change at all."""
     affine: ClassVar[bool] = False
     """Whether `advance` at a given voltage is an affine function of the state."""
+    accuracy: ClassVar[float] = 1e-12
+    """Largest error of ``advance``, relative to the range of the state: rounding for a closed form."""
     reference: ClassVar[str]
     """The published source of the equations."""
 
@@ -114,6 +116,21 @@ class DeviceModel(ABC):
         axes are those of the result too; ``duration`` is one number or an array that broadcasts with
         ``voltage``.
         """
+
+    def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
+        """Return a bound on the change of any state in ``duration`` [s] at any voltages from ``low`` to ``high`` [V].
+
+        ``low <= 0 <= high``. 0 says that nothing moves at all; inf that the model gives no bound.
+        """
+        return float("inf") if self.moves else 0.0
+
+    def state_rate(self, state: FloatArray, voltage: FloatArray, temperature: float) -> FloatArray | None:
+        """Return dx/dt [1/s], which `advance` solves, or None for a model without a differential equation.
+
+        Arguments broadcast as in `advance`. The ends of `state_bounds` are hard stops: a state that gets
+        there stays until the rate changes its sign.
+        """
+        return None
 
     @property
     def stochastic(self) -> bool:

@@ -45,8 +45,8 @@ Bm p n i=v(p,n)*(v(x)/r_on+(1-v(x))/r_off)
 
 
 def _logistic(z: FloatArray) -> FloatArray:
-    """Return 1/(1+exp(-z)) without overflow."""
-    result: FloatArray = 0.5 * (1.0 + np.tanh(0.5 * z))
+    """Return 1/(1+exp(-z)), with all digits of small values and without overflow."""
+    result: FloatArray = 1.0 / (1.0 + np.exp(np.minimum(-z, 700.0)))
     return result
 
 
@@ -102,6 +102,12 @@ class Mss(DeviceModel):
         thermal = BOLTZMANN_OVER_CHARGE * temperature
         return _logistic((voltage - self.v_on) / thermal), _logistic(-(voltage + self.v_off) / thermal)
 
+    def state_rate(self, state: FloatArray, voltage: FloatArray, temperature: float) -> FloatArray:
+        """Return dx/dt [1/s]."""
+        on, off = self._probabilities(voltage, temperature)
+        result: FloatArray = ((1.0 - state) * on - state * off) / self.tau
+        return result
+
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:
@@ -138,6 +144,12 @@ class Mss(DeviceModel):
         on = binom.ppf(uniforms[0], was_on, from_on) + binom.ppf(uniforms[1], count - was_on, from_off)
         result: FloatArray = np.clip(np.maximum(on, 0.0) / count, 0.0, 1.0)
         return result
+
+    def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
+        """Return the larger of the two probabilities at the ends, times duration over tau."""
+        on, _ = self._probabilities(np.asarray(high), temperature)
+        _, off = self._probabilities(np.asarray(low), temperature)
+        return float(np.max(np.maximum(on, off) / self.tau) * duration)
 
     def programming_pulse(self, temperature: float) -> tuple[tuple[float, float], tuple[float, float]]:
         """Return pulses two thermal voltages above threshold, 3.4 % of tau long (P is 0.88 there)."""

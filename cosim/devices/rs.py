@@ -82,6 +82,13 @@ class Rs(DeviceModel):
         """Return G_min and G_max [S]."""
         return self.g_min, self.g_max
 
+    def state_rate(self, state: FloatArray, voltage: FloatArray, temperature: float) -> FloatArray:
+        """Return dx/dt [1/s]; the temperature has no effect."""
+        up = np.maximum(voltage - self.v_set, 0.0)
+        down = np.maximum(-voltage - self.v_reset, 0.0)
+        result: FloatArray = self.rate * (up * (1.0 - state) - down * state)
+        return result
+
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:
@@ -91,6 +98,12 @@ class Rs(DeviceModel):
         moved = -np.expm1(-np.asarray(self.rate * duration) * (up + down))
         result: FloatArray = state + (np.where(up > 0, 1.0, 0.0) - state) * moved
         return result
+
+    def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
+        """Return the largest rate times the duration; 0 in the dead zone."""
+        up = np.maximum(high - np.asarray(self.v_set), 0.0)
+        down = np.maximum(-low - np.asarray(self.v_reset), 0.0)
+        return float(np.max(self.rate * np.maximum(up, down)) * duration)
 
     def programming_pulse(self, temperature: float) -> tuple[tuple[float, float], tuple[float, float]]:
         """Return pulses 0.1 V above threshold, as long as moves the state by 3 %."""

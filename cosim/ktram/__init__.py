@@ -15,7 +15,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cosim.ktram.basis import BasisEncoder, BasisGroup
+    from cosim.ktram.classifier import Confusion, LinearClassifier, linear_peers
     from cosim.ktram.core import MODEL_DEFAULTS, Core
+    from cosim.ktram.encoders import A2DEncoder, AATEncoder, ConstantEncoder, compose, one_hot
     from cosim.ktram.instructions import FORWARD, INSTRUCTIONS, REVERSE, H, Instruction, resolve
     from cosim.ktram.lane import NeuralLane
     from cosim.ktram.models import INIT_TYPES, MSSProfile, java_round
@@ -31,7 +34,17 @@ if TYPE_CHECKING:
         comparator_volts,
     )
     from cosim.ktram.partition import Neuron
-    from cosim.ktram.topology import TwoOne
+    from cosim.ktram.recoders import (
+        AATRecoder,
+        AboveZero,
+        RankCut,
+        RecodePolicy,
+        Winner,
+        WinnerAboveZero,
+        rank_cut,
+        read_lanes,
+    )
+    from cosim.ktram.topology import OneTwo, TwoOne
     from cosim.ktram.unit_crossbar import (
         MODELS,
         ByteDevice,
@@ -43,7 +56,10 @@ if TYPE_CHECKING:
     )
 
 _NAMES = {
+    "basis": ("BasisEncoder", "BasisGroup"),
+    "classifier": ("Confusion", "LinearClassifier", "linear_peers"),
     "core": ("Core", "MODEL_DEFAULTS"),
+    "encoders": ("A2DEncoder", "AATEncoder", "ConstantEncoder", "compose", "one_hot"),
     "instructions": ("FORWARD", "H", "INSTRUCTIONS", "Instruction", "REVERSE", "resolve"),
     "lane": ("NeuralLane",),
     "models": ("INIT_TYPES", "MSSProfile", "java_round"),
@@ -52,7 +68,10 @@ _NAMES = {
         "READ_NOISE_REF_V", "ROOM_TEMPERATURE_K", "comparator_code_for", "comparator_volts",
     ),
     "partition": ("Neuron",),
-    "topology": ("TwoOne",),
+    "recoders": (
+        "AATRecoder", "AboveZero", "RankCut", "RecodePolicy", "Winner", "WinnerAboveZero", "rank_cut", "read_lanes",
+    ),
+    "topology": ("OneTwo", "TwoOne"),
     "unit_crossbar": (
         "ByteDevice", "FloatDevice", "MODELS", "MSSDevice", "RSDevice", "UnitCrossbar", "UnitCrossbarPair",
     ),
@@ -73,22 +92,41 @@ __all__ = [
     "READ_NOISE_REF_V",
     "REVERSE",
     "ROOM_TEMPERATURE_K",
+    "A2DEncoder",
+    "AATEncoder",
+    "AATRecoder",
+    "AboveZero",
+    "BasisEncoder",
+    "BasisGroup",
     "ByteDevice",
+    "Confusion",
+    "ConstantEncoder",
     "Core",
     "FloatDevice",
     "H",
     "Instruction",
+    "LinearClassifier",
     "MSSDevice",
     "MSSProfile",
     "NeuralLane",
     "Neuron",
+    "OneTwo",
     "RSDevice",
+    "RankCut",
+    "RecodePolicy",
     "TwoOne",
     "UnitCrossbar",
     "UnitCrossbarPair",
+    "Winner",
+    "WinnerAboveZero",
     "comparator_code_for",
     "comparator_volts",
+    "compose",
     "java_round",
+    "linear_peers",
+    "one_hot",
+    "rank_cut",
+    "read_lanes",
     "resolve",
 ]
 
