@@ -133,12 +133,14 @@ def _whole_states(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -
         else:
             rest = np.zeros((1, 1))
             moved = array.device.advance(state, rest, duration, temperature)
-            exposed = (
-                duration * array.device.exposure_rate(rest, temperature) if array.device.stochastic else rest
-            )
-            exposed = np.array(np.broadcast_to(exposed, array.shape))
+            exposed = rest  # without effect unless the device is stochastic
+            if array.device.stochastic:
+                rate = duration * array.device.exposure_rate(rest, temperature)
+                exposed = np.array(np.broadcast_to(rate, array.shape))
             if len(rows):
-                moved[rows], exposed[rows] = next(inner)
+                moved[rows], inner_exposure = next(inner)
+                if array.device.stochastic:
+                    exposed[rows] = inner_exposure
         states.append(moved)
         exposures.append(exposed)
     return tuple(states), tuple(exposures)
