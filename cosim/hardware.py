@@ -182,7 +182,7 @@ class Hardware:
             self.cell,
             Segments(word, bit),
             r_source=self.driver.output_resistance,
-            r_sink=self.sense.input_resistance,
+            r_sink=self.sense.line_resistance,
         )
 
     def line_capacitance(self) -> LineCapacitance:

@@ -10,7 +10,7 @@ import pytest
 
 from cosim.components.adc import Adc
 from cosim.components.programming import Programming, ProgrammingPulse, Verify
-from cosim.components.reading import read_timing
+from cosim.components.read_phases import read_timing
 from cosim.components.tile import PHASE_KINDS
 from cosim.crossbar import Cell, find
 from cosim.devices import Resistor, find_preset

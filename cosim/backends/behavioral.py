@@ -21,11 +21,12 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 
 from cosim.backends import response as network
-from cosim.backends import single_level
+from cosim.backends import single_level, stops
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
 from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
 from cosim.crossbar.drive import drive_table
 from cosim.crossbar.network import LiveNetwork, Network, live_network
+from cosim.crossbar.stopping import Stop, effective_phase
 from cosim.devices.base import FloatArray
 from cosim.errors import UnsupportedRequestError
 from cosim.rng import shell_uniforms
@@ -47,6 +48,7 @@ class _Outcome:
     energy: Energy
     residual: float
     applied: tuple[str, ...]
+    stops: tuple[Stop, ...] = ()
 
 
 def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcome:
@@ -59,6 +61,23 @@ def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcom
     return _Outcome(
         states, tuple(run.exposure), instants, voltage, current, charge, energy, residual, applied
     )
+
+
+def _watched(request: PhaseRequest, start: stops.Start) -> _Outcome:
+    """Return the outcome of a phase with stop conditions."""
+    whole = stops.run_watched(request, start)
+    phase = whole.phase
+    corners = tuple(sorted(instant for instant in whole.responses if instant <= phase.duration_fs))
+    instants = (*phase.strobes_fs, *(corners if phase.save else ()))
+    found = [whole.responses[instant] for instant in instants]
+    shape = (len(instants), len(request.network.nets))
+    voltage = np.array([response.net_voltage for response in found]).reshape(shape)
+    current = np.array([response.net_current for response in found]).reshape(shape)
+    energy, charge, residual = whole.ledger.close()
+    return _Outcome(
+        whole.states, tuple(whole.exposure), instants, voltage, current, charge, energy, residual,
+        ("stopped",) if whole.stops else (), tuple(whole.stops),
+    )  # fmt: skip
 
 
 def _compiled(run: PhaseRun) -> _Outcome | None:
@@ -150,7 +169,7 @@ def _expand(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -> Phas
     charge[live.nets] = outcome.charge
     whole = _Outcome(
         states, exposures, outcome.instants_fs, voltage, current, charge,
-        _whole_energy(request, live, outcome.energy), outcome.residual, outcome.applied,
+        _whole_energy(request, live, outcome.energy), outcome.residual, outcome.applied, outcome.stops,
     )  # fmt: skip
     return _result(request, whole)
 
@@ -177,6 +196,7 @@ def _result(request: PhaseRequest, outcome: _Outcome) -> PhaseResult:
         outcome.residual,
         applied,
         saved,
+        stops=outcome.stops,
     )
 
 
@@ -188,6 +208,14 @@ def _fluctuate(request: PhaseRequest, states: States, exposures: States) -> Stat
             request.network.arrays, request.states, states, exposures, strict=True
         )
     )
+
+
+def _live_request(request: PhaseRequest, live: LiveNetwork) -> PhaseRequest:
+    """Return the request on the conducting part of its network."""
+    if live.network is None or live.network is request.network:
+        return request
+    states = tuple(state[rows] for state, rows in zip(request.states, live.rows, strict=True) if len(rows))
+    return dataclasses.replace(request, network=live.network, states=states)
 
 
 @final
@@ -222,26 +250,19 @@ class BehavioralBackend(CrossbarBackend):
         return {"backend": self.name, "fidelity": self.fidelity}
 
     def run(self, request: PhaseRequest) -> PhaseResult:
-        if request.phase.stops:
-            raise UnsupportedRequestError(
-                "the behavioral backend does not answer stop conditions; leave them out of the phase"
-            )
         masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
         live = live_network(request.network, masks)
-        if live.network is request.network:
-            return _result(request, self._run(request))
-        if live.network is None:
-            return _expand(request, live, _nothing(request))
-        states = tuple(
-            state[rows] for state, rows in zip(request.states, live.rows, strict=True) if len(rows)
-        )
-        return _expand(
-            request, live, self._run(dataclasses.replace(request, network=live.network, states=states))
-        )
+        outcome = _nothing(request) if live.network is None else self._run(_live_request(request, live))
+        if outcome.stops:
+            request = dataclasses.replace(request, phase=effective_phase(request.phase, outcome.stops))
+        whole = live.network is request.network
+        return _result(request, outcome) if whole else _expand(request, live, outcome)
 
     def _run(self, request: PhaseRequest) -> _Outcome:
         """Answer a request on the conducting part of its network."""
-        run = PhaseRun(request, self.fidelity == "resistive", self.tolerances)
+        if request.phase.stops:
+            return _watched(request, self._start)
+        run = self._start(request)
         quick = _compiled(run) if self.compiled and self.tolerances.refine == 1 else None
         if quick is not None:
             return quick
@@ -250,3 +271,6 @@ class BehavioralBackend(CrossbarBackend):
         if states is not None:
             return _outcome(run, states, ("still",))
         return _outcome(run, moving(run, points, run.moves(points)), ())
+
+    def _start(self, request: PhaseRequest) -> PhaseRun:
+        return PhaseRun(request, self.fidelity == "resistive", self.tolerances)

@@ -4,13 +4,15 @@ from cosim.components.adc import Adc, AdcCalibration
 from cosim.components.adc_energy import EnergyModel
 from cosim.components.adc_kinds import AdcKind, ConverterFigures
 from cosim.components.bank import ArbitratedBank, Bank, ConverterBank, Process
-from cosim.components.dac import Dac
-from cosim.components.driver import Driver
+from cosim.components.coding import CodedInputs, InputCoding
+from cosim.components.dac import Dac, InputCalibration
+from cosim.components.driver import Driver, LevelShifter
 from cosim.components.mux import Mux
 from cosim.components.programming import Programming, ProgrammingPulse, Verify, program_tile, visible_range
 from cosim.components.quantizer import Codes, ConverterErrors
-from cosim.components.reading import adc_range, multiply, read_timing
-from cosim.components.sense import Sense
+from cosim.components.read_phases import adc_range, read_timing
+from cosim.components.reading import multiply
+from cosim.components.sense import Sense, SenseErrors
 from cosim.components.sequencer import Sequencer
 from cosim.components.tile import LineCapacitance, Periphery, Tile, refusals
 
@@ -20,6 +22,7 @@ __all__ = [
     "AdcKind",
     "ArbitratedBank",
     "Bank",
+    "CodedInputs",
     "Codes",
     "ConverterBank",
     "ConverterErrors",
@@ -27,6 +30,9 @@ __all__ = [
     "Dac",
     "Driver",
     "EnergyModel",
+    "InputCalibration",
+    "InputCoding",
+    "LevelShifter",
     "LineCapacitance",
     "Mux",
     "Periphery",
@@ -34,6 +40,7 @@ __all__ = [
     "Programming",
     "ProgrammingPulse",
     "Sense",
+    "SenseErrors",
     "Sequencer",
     "Tile",
     "Verify",

@@ -15,17 +15,16 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from cosim.components.bank import Process
-from cosim.components.reading import (
+from cosim.components.read_phases import (
     AdcRange,
     ReadTiming,
     charging_energy,
-    convert_inputs,
-    convert_outputs,
     read_drives,
     read_timing,
-    select_rows,
     sense_energy,
+    shift_levels,
 )
+from cosim.components.reading import convert_inputs, convert_outputs, select_rows
 from cosim.components.tile import Tile
 from cosim.crossbar.drive import Phase, Waveform, level, pulse
 from cosim.crossbar.network import Ends
@@ -108,7 +107,7 @@ def _program_cell(
     target = float(job.targets[row, column])
     low, high = visible_range(tile)
     window = job.verify.window * (high - low)
-    span = _verify_span(tile, high)
+    span = _verify_span(tile, high, timing)
     pulses, ratio, before = 0, 1.0, None
     while True:
         seen = yield from _verify(tile, operation, row, column, span, timing)
@@ -147,11 +146,11 @@ def visible_range(tile: Tile) -> tuple[float, float]:
     return low / (1 + low * series), high / (1 + high * series)
 
 
-def _verify_span(tile: Tile, highest: float) -> AdcRange:
+def _verify_span(tile: Tile, highest: float, timing: ReadTiming) -> AdcRange:
     setting = tile.periphery.adc.range
     if not isinstance(setting, str):
         return AdcRange(setting[0], setting[1], calibrated=False)
-    full = tile.periphery.dac.range[1] * highest * tile.periphery.sense.gain
+    full = tile.periphery.dac.range[1] * highest * tile.periphery.sense.transfer(timing.window_s)
     return AdcRange(0.0, 1.05 * full, calibrated=True)
 
 
@@ -169,7 +168,7 @@ def _verify(tile: Tile, operation: int, row: int, column: int, span: AdcRange, t
     sampled = -result.samples.current[0, [tile.network.net_index[str(net)]]]
     codes = yield from convert_outputs(tile, operation, "convert", sampled, span, column)
     yield from tile.wait(operation, "decide", "sequencer", tile.periphery.sequencer.decide_time)
-    return float(codes.values[0]) / tile.periphery.sense.gain / float(actual[row])
+    return float(codes.values[0]) / tile.periphery.sense.transfer(timing.window_s) / float(actual[row])
 
 
 @lru_cache(maxsize=64)
@@ -213,6 +212,7 @@ def _pulse(
     drives = pulse_drives(tile, job.scheme, row, column, shape, half, rising)
     phase = Phase("write", rise + width + fall, drives)
     before, g_before = _cell(tile, row, column)
+    yield from shift_levels(tile, operation, "write", drives)
     start = tile.now
     index, _ = yield from tile.run_phase(operation, phase, "driver.rise + pulse width + driver.fall")
     charging_energy(tile, operation, index, drives, "write")

@@ -109,6 +109,7 @@ class Tile:
         self.adc_bank.name_owner(name)
         self._busy = simpy.Resource(environment, capacity=1)
         self._last_fs = int(environment.now)
+        self.over_compliance = 0
         self._seed = stream_seed(seed, f"tiles/{name}/phases")
         self._root = seed
         self._draws: dict[str, int] = {}
@@ -147,11 +148,19 @@ class Tile:
         self.trace.busy.append(BusyRecord(name, 0, operation, kind, start, start, start + duration))
         yield self.environment.timeout(duration)
 
-    def energy(self, operation: int, phase: int, component: str, kind: str, energy_j: float) -> None:
-        """Account an energy [J] of a component of the periphery."""
+    def energy(
+        self,
+        operation: int,
+        phase: int,
+        component: str,
+        kind: str,
+        energy_j: float,
+        formula: str | None = None,
+    ) -> None:
+        """Account an energy [J] of a component of the periphery; ``formula``: its key, where not the component."""
         if energy_j:
             self.trace.energy(
-                operation, phase, self.name, component, kind, energy_j, f"{self.name}/{component}"
+                operation, phase, self.name, component, kind, energy_j, f"{self.name}/{formula or component}"
             )
 
     def draws(self, component: str) -> np.random.Generator:
@@ -210,6 +219,7 @@ class Tile:
             outside = int(np.count_nonzero((state < low) | (state > high)))
             state = np.clip(state, low, high)
         self.state = state
+        self._check_compliance(result)
         self.node_voltages = result.node_voltages
         self._last_fs = start + result.duration_fs
         e = result.energy
@@ -237,6 +247,16 @@ class Tile:
                 trace.energy(operation, index, self.name, component, phase.kind, value, component)
         return index
 
+    def _check_compliance(self, result: PhaseResult) -> None:
+        """Count a phase in which a word line carries more than the compliance, at a strobe or in the mean."""
+        compliance = self.periphery.driver.compliance
+        if compliance is None:
+            return
+        nets = [self.network.net_index[net] for net in self.array.left or () if net is not None]
+        mean = np.abs(result.net_charge[nets]) / seconds(result.duration_fs)
+        strobed = np.abs(result.samples.current[:, nets]) if len(result.samples.times_fs) else mean[None]
+        self.over_compliance += bool(max(float(mean.max()), float(strobed.max())) > compliance)
+
     def _register_formulas(self) -> None:
         p, formulas = self.periphery, self.trace.formulas
         formulas.update(NETWORK_FORMULAS)
@@ -244,7 +264,8 @@ class Tile:
         formulas[f"{self.name}/adc"] = p.adc.formula()
         formulas[f"{self.name}/mux"] = p.adc.mux.formula()
         for component, formula in p.sense.formulas().items():
-            formulas[f"{self.name}/sense {component}"] = formula
+            formulas[f"{self.name}/{component}"] = formula
+        formulas[f"{self.name}/level shifters"] = p.driver.level_shifter.formula()
         formulas[f"{self.name}/word-line charging"] = p.driver.line_formula(self.capacitance.word)
         formulas[f"{self.name}/bit-line charging"] = p.driver.line_formula(self.capacitance.bit)
         formulas[f"{self.name}/gate-line charging"] = p.driver.line_formula(self.capacitance.gate)

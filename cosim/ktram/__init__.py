@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         rank_cut,
         read_lanes,
     )
-    from cosim.ktram.topology import TwoOne
+    from cosim.ktram.topology import OneTwo, TwoOne
     from cosim.ktram.unit_crossbar import (
         MODELS,
         ByteDevice,
@@ -71,7 +71,7 @@ _NAMES = {
     "recoders": (
         "AATRecoder", "AboveZero", "RankCut", "RecodePolicy", "Winner", "WinnerAboveZero", "rank_cut", "read_lanes",
     ),
-    "topology": ("TwoOne",),
+    "topology": ("OneTwo", "TwoOne"),
     "unit_crossbar": (
         "ByteDevice", "FloatDevice", "MODELS", "MSSDevice", "RSDevice", "UnitCrossbar", "UnitCrossbarPair",
     ),
@@ -110,6 +110,7 @@ __all__ = [
     "MSSProfile",
     "NeuralLane",
     "Neuron",
+    "OneTwo",
     "RSDevice",
     "RankCut",
     "RecodePolicy",

@@ -89,3 +89,10 @@ class AddressBook:
         if len(numbers) < FEW:
             return [2 * number for number in numbers]
         return np.array(numbers, dtype=np.intp)
+
+
+def places_of_row(row: NDArray[np.int64], size: int) -> Active:
+    """Return the selected cells of one checked row of addresses, -1 for an open space."""
+    spaces = np.flatnonzero(row >= 0)
+    numbers = spaces * size + row[spaces]
+    return (2 * numbers).tolist() if len(numbers) < FEW else numbers.astype(np.intp)

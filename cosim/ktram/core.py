@@ -29,7 +29,7 @@ from cosim.ktram.noise import (
     comparator_volts,
     sigma,
 )
-from cosim.ktram.topology import TwoOne
+from cosim.ktram.topology import topology_for
 
 MODEL_DEFAULTS: Final = {
     "float": (1.0, 0.05, 1e-6),
@@ -65,6 +65,7 @@ class Core:
     ``model``: float, byte, rs or mss (``profile`` for mss); ``init``: a name of `INIT_TYPES`; ``seed`` serves
     initial conductances, switching and read noise, in the order of the calls. Voltages [V] and widths [s]
     default per model (`MODEL_DEFAULTS`). ``read_noise`` and the arguments after it: see `cosim.ktram.noise`;
+    ``topology``: ``2-1`` as in the emulator, or ``1-2`` (`cosim.ktram.topology`).
     ``read_noise_ref_m`` defaults to the model's highest conductance, ``read_noise_ref_pw`` to the pulse width.
 
     ``state`` has the shape ``(lanes, kT-bits, 2)`` with kT-bit = space * size + address, a-side then b-side.
@@ -97,6 +98,7 @@ class Core:
         flicker_decades: float = FLICKER_DECADES,
         comparator_enabled: bool = True,
         comparator_code: int = COMPARATOR_CODE,
+        topology: str = "2-1",
     ) -> None:
         self.crossbar_rows = _count("crossbar_rows", crossbar_rows)
         self.crossbar_cols = _count("crossbar_cols", crossbar_cols)
@@ -117,7 +119,7 @@ class Core:
         self.set_voltages(forward_voltage, reverse_voltage, forward_low_voltage, reverse_low_voltage)
         if pulse_width is not None:
             self.set_pulse_width(pulse_width)
-        self.topology = TwoOne()
+        self.topology = topology_for(topology, self.law.g_max)
         self._build()
         self.read_noise, self.noise_thermal, self.noise_flicker = READ_NOISE, NOISE_THERMAL, NOISE_FLICKER
         self.temperature, self.flicker_decades = ROOM_TEMPERATURE_K, FLICKER_DECADES
@@ -206,14 +208,16 @@ class Core:
             width_ref=self.read_noise_ref_pw,
             flicker_decades=self.flicker_decades,
             comparator=self.comparator_noise,
+            terms=self.topology.noise_terms(y, m),
         )
 
     def read_sample(self, y_clean: float, m: float, v_app: float) -> float:
-        """Return a read of ``y_clean`` with noise, within -1..1; without read noise nothing is drawn."""
+        """Return a read of ``y_clean`` with noise, within its range; without read noise nothing is drawn."""
         if self.read_noise <= 0.0 or m <= 0.0:
             return y_clean
         y = y_clean + self.read_sigma(y_clean, m, v_app) * float(self.rng.standard_normal())
-        return -1.0 if y < -1.0 else (1.0 if y > 1.0 else y)
+        limit = self.topology.limit
+        return -limit if y < -limit else (limit if y > limit else y)
 
     def set_voltages(
         self,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from cosim.errors import KtramError, UnknownKeyError
-from cosim.ktram.instructions import H, Instruction
+from cosim.ktram.instructions import FORWARD, H, Instruction
 
 if TYPE_CHECKING:
     from cosim.ktram.aat import Active
@@ -46,31 +46,36 @@ class Ideal(Fidelity):
     def execute(self, lane: NeuralLane, active: Active, instruction: Instruction, noise: float) -> float:
         core = lane.core
         law, topology = core.law, core.topology
-        v_app = core.v_app(instruction)
-        few = type(active) is list
-        if few:
-            pairs = None
+        if instruction.direction == FORWARD:
+            standard, low = core.forward_voltage, core.forward_low_voltage
         else:
-            kt_bits = lane.kt_bits.take(active)
-            pairs = kt_bits.view(law.dtype).reshape(-1, 2)
+            standard, low = core.reverse_voltage, core.reverse_low_voltage
+        v_app = low if instruction.low else standard
+        few: Any = active if type(active) is list else None
+        kt_bits: Any = None if few is not None else lane.kt_bits[active]
         if instruction.reads:
             if noise:
                 v_app = read_voltage(v_app, noise)
-            if few and not active:
+            if few is not None and not few:
                 lane.y = 0.0
                 return 0.0
-            top, bottom = law.sums(lane.cells, active) if pairs is None else law.sums_of_pairs(pairs)  # type: ignore[arg-type]
-            lane.y = core.read_sample(topology.activation(top, bottom), bottom, v_app)
-            vy = topology.node_voltage(v_app, lane.y)
+            top, bottom = law.sums_of(kt_bits) if few is None else law.sums(lane.cells, few)
+            y = topology.activation(top, bottom)
+            if core.read_noise > 0.0:
+                y = core.read_sample(y, bottom, v_app)
+            lane.y = y
+            vy = topology.node_voltage(v_app, y)
         else:
-            vy = instruction.coeff * core.drive_voltage(instruction.direction)
+            vy = instruction.coeff * standard
             if instruction.use_H:
                 vy *= H(lane.y)
         voltage = topology.update_voltages(v_app, vy)
-        if pairs is None:
-            law.drive(lane.cells, active, voltage, core.pulse_width, core.rng)  # type: ignore[arg-type]
-        elif law.drive_pairs(pairs, voltage, core.pulse_width, core.rng):
-            lane.kt_bits[active] = kt_bits
+        if few is not None:
+            law.drive(lane.cells, few, voltage, core.pulse_width, core.rng)
+        else:
+            after = law.drive_many(kt_bits, voltage, core.pulse_width, core.rng)
+            if after is not None:
+                lane.kt_bits[active] = after
         return lane.y
 
 

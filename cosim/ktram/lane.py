@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.ktram.aat import AAT
+from cosim.ktram.batch import Program, Tuples, run
 from cosim.ktram.instructions import Instruction, resolve
 from cosim.ktram.models import Cells, flat
 from cosim.ktram.unit_crossbar import DeviceRow, UnitCrossbar, UnitCrossbarPair
@@ -21,7 +22,7 @@ class NeuralLane:
     """One lane of a core.
 
     ``state`` ``(kT-bits, 2)`` holds what its cells keep, a-side and b-side, and is a view into the core's
-    array; ``cells`` and ``kt_bits`` are the same memory, flat and as one complex number (a, b) per kT-bit.
+    array; ``cells`` and ``kt_bits`` are the same memory, flat and with one number per kT-bit.
     ``y`` is the latched activation: the last read's, 0 before any.
     """
 
@@ -33,9 +34,7 @@ class NeuralLane:
         self._spaces: list[UnitCrossbarPair] | None = None
         self.state: NDArray[Any] = core.state[index]
         self.cells: Cells = flat(self.state)
-        self.kt_bits: NDArray[Any] = self.state.view(np.result_type(self.state.dtype, np.complex64)).reshape(
-            -1
-        )
+        self.kt_bits: NDArray[Any] = self.state.view(core.law.pair_dtype).reshape(-1)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"core": self.core, "index": self.index, "y": self.y}
@@ -66,3 +65,13 @@ class NeuralLane:
         fraction, which makes it noisier and weaker. Raises `KtramError`, `AddressError`, `UnknownKeyError`.
         """
         return self._execute(self, self._book.active(aat), resolve(instruction), noise)
+
+    def run(self, aats: Tuples, program: Program, noise: float = 0.0) -> NDArray[np.float64]:
+        """Carry out all instructions of ``program`` on the first tuple, then on the second, and so on.
+
+        ``aats``: integers ``(tuples, spaces)`` with -1 for an open space, or a sequence of tuples;
+        ``program``: one instruction or a sequence. Returns the latched activation after every instruction,
+        ``(tuples, instructions)``. Same numbers and draws as single calls of `evaluate`; addresses are
+        checked before anything is done. Raises `KtramError`, `AddressError`, `UnknownKeyError`.
+        """
+        return run(self, aats, program, noise)

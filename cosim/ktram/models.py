@@ -2,7 +2,7 @@ r"""The four device laws of the kT-RAM emulator: one explicit step per pulse, on
 
 A law owns physics and no state. The cells of a lane are stored side by side, a-side and b-side of a
 kT-bit adjacent, so one law serves two layouts of the same memory: a flat `memoryview` for lanes with few
-active spaces, and arrays ``(kT-bits, 2)`` for many. Both give the same numbers to the last bit.
+active spaces, and arrays with one number per kT-bit for many. Both give the same numbers to the last bit.
 
 ``float``: :math:`\Delta G = \eta\,\Delta V` outside of a dead zone. ``byte``: the conductance is an integer
 1..255 and :math:`\Delta G` the voltage rounded half up. ``rs``: :math:`\Delta G = \alpha T(V)\,t\,(G_t-G)`.
@@ -17,6 +17,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 else:
     Cells = memoryview
 """Flat view of a lane's memory: a-side of kT-bit k at 2k, b-side at 2k + 1."""
-Pairs = NDArray[Any]  # (kT-bits, 2): a-side, b-side
+KtBits = NDArray[Any]
+"""One number per kT-bit, so that one index or addition serves both sides: a + i b, or two bytes."""
 
 INIT_TYPES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
     {
@@ -80,8 +82,10 @@ class DeviceLaw(ABC):
     """
 
     name: ClassVar[str]
-    dtype: ClassVar[type[np.floating[Any]]] = np.float64
+    dtype: ClassVar[type[np.generic]] = np.float64
     """Number type of the stored values."""
+    pair_dtype: ClassVar[type[np.generic]] = np.complex128
+    """The two stored values of a kT-bit as one number."""
     stochastic: ClassVar[bool] = False
     """Whether a step draws from the core's generator."""
     uses_width: ClassVar[bool] = False
@@ -117,18 +121,22 @@ class DeviceLaw(ABC):
         """Step the cells at the flat places ``active`` (a-sides) and beside them (b-sides), in order."""
 
     @abstractmethod
-    def drive_pairs(
-        self, pairs: Pairs, voltage: tuple[float, float], width: float, rng: np.random.Generator
-    ) -> bool:
-        """Step ``pairs`` ``(kT-bits, 2)`` in place; return False where nothing can have changed."""
+    def drive_many(
+        self, kt_bits: KtBits, voltage: tuple[float, float], width: float, rng: np.random.Generator
+    ) -> KtBits | None:
+        """Return ``kt_bits`` ``(kT-bits,)`` (which may be overwritten) after a pulse; None for no change."""
+
+    @abstractmethod
+    def kernel(self) -> tuple[int, tuple[float, ...]]:
+        """Return the law's number and constants for `cosim.ktram.batch_numba`."""
 
     def conductance(self, stored: float) -> float:
         """Return the conductance of a stored value."""
         return stored
 
-    def conductances(self, pairs: Pairs) -> Pairs:
-        """Return the conductances of stored values, any shape."""
-        return pairs
+    def conductances(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Return the conductances of an array of stored values, same shape."""
+        return stored
 
     def initial(
         self, mean: float, spread: float, shape: tuple[int, ...], rng: np.random.Generator
@@ -153,10 +161,9 @@ class DeviceLaw(ABC):
             bottom += a + b
         return top, bottom
 
-    def sums_of_pairs(self, pairs: Pairs) -> tuple[float, float]:
-        """Return the sums of Ga - Gb and of Ga + Gb of ``pairs`` ``(kT-bits, 2)``, left to right."""
-        g = self.conductances(pairs)
-        a, b = g[:, 0], g[:, 1]
+    def sums_of(self, kt_bits: KtBits) -> tuple[float, float]:
+        """Return the sums of Ga - Gb and of Ga + Gb of at least one kT-bit, left to right."""
+        a, b = self.conductances(kt_bits.real), self.conductances(kt_bits.imag)
         # accumulate adds strictly left to right; reduce would add in pairs and differ in the last bit
         return float(np.add.accumulate(a - b)[-1]), float(np.add.accumulate(a + b)[-1])
 
@@ -200,11 +207,14 @@ class FloatLaw(DeviceLaw):
     ) -> None:
         _add(cells, active, (self._gain(voltage[0]), self._gain(voltage[1])), (self.g_low, self.g_high))
 
-    def drive_pairs(
-        self, pairs: Pairs, voltage: tuple[float, float], width: float, rng: np.random.Generator
-    ) -> bool:
+    def drive_many(
+        self, kt_bits: KtBits, voltage: tuple[float, float], width: float, rng: np.random.Generator
+    ) -> KtBits | None:
         gains = (self._gain(voltage[0]), self._gain(voltage[1]))
-        return _add_to_pairs(pairs, gains, (self.g_low, self.g_high))
+        return _add_to_many(kt_bits, gains, (self.g_low, self.g_high))
+
+    def kernel(self) -> tuple[int, tuple[float, ...]]:
+        return 0, (self.g_low, self.g_high, self.learning_rate, self.va, self.vb)
 
 
 @final
@@ -212,11 +222,12 @@ class FloatLaw(DeviceLaw):
 class ByteLaw(DeviceLaw):
     """Conductance in whole steps 1..255 (arbitrary unit); a pulse adds its voltage, rounded half up.
 
-    Stored as 32-bit floats, which hold these integers and their sums exactly and are quick to add.
+    A kT-bit is two bytes, taken as one 16-bit number: all that a pulse does to it stands in a table.
     """
 
     name: ClassVar[str] = "byte"
-    dtype: ClassVar[type[np.floating[Any]]] = np.float32
+    dtype: ClassVar[type[np.generic]] = np.uint8
+    pair_dtype: ClassVar[type[np.generic]] = np.uint16
     _LARGEST_EXACT_SUM: ClassVar[int] = 2**24 // 510
 
     @property
@@ -227,8 +238,11 @@ class ByteLaw(DeviceLaw):
     def g_max(self) -> float:
         return 255.0
 
-    def stored(self, g: float) -> float:
-        return float(int(clamp(g, 1.0, 255.0)))
+    def stored(self, g: float) -> int:
+        return int(clamp(g, 1, 255))
+
+    def conductance(self, stored: float) -> float:
+        return float(stored)
 
     def initial(
         self, mean: float, spread: float, shape: tuple[int, ...], rng: np.random.Generator
@@ -236,8 +250,8 @@ class ByteLaw(DeviceLaw):
         result: NDArray[np.float64] = np.trunc(self._initial_conductance(mean, spread, shape, rng))
         return result
 
-    def step(self, stored: float, voltage: float, width: float, rng: np.random.Generator) -> float:
-        return clamp(stored + java_round(voltage), 1.0, 255.0)
+    def step(self, stored: float, voltage: float, width: float, rng: np.random.Generator) -> int:
+        return int(clamp(stored + java_round(voltage), 1, 255))
 
     def drive(
         self,
@@ -247,18 +261,27 @@ class ByteLaw(DeviceLaw):
         width: float,
         rng: np.random.Generator,
     ) -> None:
-        _add(cells, active, (java_round(voltage[0]), java_round(voltage[1])), (1.0, 255.0))
+        _add(cells, active, (java_round(voltage[0]), java_round(voltage[1])), (1, 255))
 
-    def drive_pairs(
-        self, pairs: Pairs, voltage: tuple[float, float], width: float, rng: np.random.Generator
-    ) -> bool:
-        return _add_to_pairs(pairs, (java_round(voltage[0]), java_round(voltage[1])), (1.0, 255.0))
+    def drive_many(
+        self, kt_bits: KtBits, voltage: tuple[float, float], width: float, rng: np.random.Generator
+    ) -> KtBits | None:
+        gain_a, gain_b = java_round(voltage[0]), java_round(voltage[1])
+        if not (gain_a or gain_b):
+            return None
+        after: KtBits = _stepped_bytes(gain_a, gain_b)[kt_bits]
+        return after
 
-    def sums_of_pairs(self, pairs: Pairs) -> tuple[float, float]:
-        if pairs.shape[0] > self._LARGEST_EXACT_SUM:
-            pairs = pairs.astype(np.float64)
-        a, b = np.add.reduce(pairs, axis=0).tolist()  # integers: exact in any order
-        return a - b, a + b
+    def kernel(self) -> tuple[int, tuple[float, ...]]:
+        return 1, (1.0, 255.0)
+
+    def sums_of(self, kt_bits: KtBits) -> tuple[float, float]:
+        count, pairs = len(kt_bits), _pairs_of_bytes()[kt_bits]
+        if count > self._LARGEST_EXACT_SUM:
+            total = complex(np.add.reduce(pairs.astype(np.complex128)))
+        else:
+            total = complex(_ones(count).dot(pairs))  # integers: exact in any order
+        return total.real - total.imag, total.real + total.imag
 
 
 @final
@@ -313,15 +336,19 @@ class RsLaw(DeviceLaw):
                     g += fraction * (end - g)
                     cells[k + side] = low if g < low else (high if g > high else g)
 
-    def drive_pairs(
-        self, pairs: Pairs, voltage: tuple[float, float], width: float, rng: np.random.Generator
-    ) -> bool:
+    def drive_many(
+        self, kt_bits: KtBits, voltage: tuple[float, float], width: float, rng: np.random.Generator
+    ) -> KtBits | None:
         (fraction_a, end_a), (fraction_b, end_b) = (self._fraction(v, width) for v in voltage)
         if fraction_a == 0.0 and fraction_b == 0.0:
-            return False
+            return None
+        pairs = kt_bits.view(np.float64).reshape(-1, 2)
         pairs += np.array([fraction_a, fraction_b]) * (np.array([end_a, end_b]) - pairs)
         np.clip(pairs, self.g_low, self.g_high, out=pairs)
-        return True
+        return kt_bits
+
+    def kernel(self) -> tuple[int, tuple[float, ...]]:
+        return 2, (self.g_low, self.g_high, self.alpha, self.va, self.vb)
 
 
 @final
@@ -410,9 +437,9 @@ class MssLaw(DeviceLaw):
         p = self.profile
         return stored / p.Ron + (1.0 - stored) / p.Roff
 
-    def conductances(self, pairs: Pairs) -> Pairs:
+    def conductances(self, stored: NDArray[Any]) -> NDArray[Any]:
         p = self.profile
-        result: Pairs = pairs / p.Ron + (1.0 - pairs) / p.Roff
+        result: NDArray[Any] = stored / p.Ron + (1.0 - stored) / p.Roff
         return result
 
     def sums(self, cells: Cells, active: Sequence[int]) -> tuple[float, float]:
@@ -466,9 +493,10 @@ class MssLaw(DeviceLaw):
             cells[k + 1] = moved(cells[k + 1], b, normal[at + 2], normal[at + 3])
             at += 4
 
-    def drive_pairs(
-        self, pairs: Pairs, voltage: tuple[float, float], width: float, rng: np.random.Generator
-    ) -> bool:
+    def drive_many(
+        self, kt_bits: KtBits, voltage: tuple[float, float], width: float, rng: np.random.Generator
+    ) -> KtBits | None:
+        pairs = kt_bits.view(np.float64).reshape(-1, 2)
         normal = rng.standard_normal((len(pairs), 2, 2))  # kT-bit, side, on or off
         n = self.profile.N
         on, off = (np.array(p) for p in zip(*(self.probabilities(v, width) for v in voltage), strict=True))
@@ -478,7 +506,11 @@ class MssLaw(DeviceLaw):
         turned_on = np.floor(mean_on + sigma_on * normal[:, :, 0] + 0.5)
         turned_off = np.floor(mean_off + sigma_off * normal[:, :, 1] + 0.5)
         np.clip(pairs + (turned_on - turned_off) / n, 0.0, 1.0, out=pairs)
-        return True
+        return kt_bits
+
+    def kernel(self) -> tuple[int, tuple[float, ...]]:
+        p = self.profile
+        return 3, (p.Ron, p.Roff, p.N, p.tau, p.Von, p.Voff, p.vt)
 
 
 def _exp(z: float) -> float:
@@ -499,15 +531,41 @@ def _add(
                 cells[k + side] = low if g < low else (high if g > high else g)
 
 
-def _add_to_pairs(pairs: Pairs, gains: tuple[float, float], bounds: tuple[float, float]) -> bool:
-    """Add one gain to the a-column and one to the b-column, limited to ``bounds``; False for no change."""
-    if not (gains[0] or gains[1]):
-        return False
-    flat = pairs.view(np.result_type(pairs.dtype, np.complex64))  # one addition for both columns
-    flat += complex(gains[0], gains[1])
-    np.maximum(pairs, bounds[0], out=pairs)
-    np.minimum(pairs, bounds[1], out=pairs)
-    return True
+def _add_to_many(kt_bits: KtBits, gains: tuple[float, float], bounds: tuple[float, float]) -> KtBits | None:
+    """Add one gain to all a-sides and one to all b-sides, limited to ``bounds``; None for no change."""
+    gain_a, gain_b = gains
+    if not (gain_a or gain_b):
+        return None
+    kt_bits += complex(gain_a, gain_b)
+    sides = kt_bits.view(np.float64)
+    if gain_a > 0 or gain_b > 0:
+        np.minimum(sides, bounds[1], out=sides)
+    if gain_a < 0 or gain_b < 0:
+        np.maximum(sides, bounds[0], out=sides)
+    return kt_bits
+
+
+def _all_bytes() -> NDArray[np.int64]:
+    """Return both bytes of every 16-bit number, ``(65536, 2)``."""
+    return np.arange(1 << 16, dtype=np.uint16).view(np.uint8).reshape(-1, 2).astype(np.int64)
+
+
+@lru_cache(maxsize=64)
+def _stepped_bytes(gain_a: int, gain_b: int) -> KtBits:
+    """Return what every kT-bit of two bytes becomes when gains are added to its sides."""
+    after = np.clip(_all_bytes() + np.array([gain_a, gain_b]), 1, 255)
+    return np.ascontiguousarray(after, dtype=np.uint8).view(np.uint16).reshape(-1)
+
+
+@lru_cache(maxsize=1)
+def _pairs_of_bytes() -> KtBits:
+    """Return Ga + i Gb of every kT-bit of two bytes."""
+    return np.ascontiguousarray(_all_bytes(), dtype=np.float32).view(np.complex64).reshape(-1)
+
+
+@lru_cache(maxsize=1024)
+def _ones(count: int) -> KtBits:
+    return np.ones(count, dtype=np.complex64)
 
 
 def law_for(model: str, profile: MSSProfile | None = None) -> DeviceLaw:

@@ -98,11 +98,13 @@ def sigma(
     width_ref: float,
     flicker_decades: float = FLICKER_DECADES,
     comparator: float = 0.0,
+    terms: tuple[float, float] | None = None,
 ) -> float:
     """Return the standard deviation of a read of activation ``y``, see the module.
 
     ``m``, ``m_ref``: sum of the selected conductances and its reference, in one unit; ``voltage`` [V];
-    ``width``, ``width_ref`` [s]; ``comparator`` [V rms]. Raises `KtramError` at 0 V, where y has no meaning.
+    ``width``, ``width_ref`` [s]; ``comparator`` [V rms]; ``terms``: `Topology.noise_terms`, default
+    those of 2-1. Raises `KtramError` at 0 V, where y has no meaning.
     """
     if voltage == 0.0:
         raise KtramError(
@@ -121,6 +123,8 @@ def sigma(
     band_ref = flicker_decades * math.log(10.0)
     band = band_ref + math.log(width_ref / width)
     bandwidth = math.sqrt(band / band_ref) if band > 0.0 else 0.0
-    flicker = read_noise * noise_flicker * (1.0 - y * y) * magnitude * bandwidth
+    scale, shape = (1.0, 1.0 - y * y) if terms is None else terms
+    flicker = read_noise * noise_flicker * shape * magnitude * bandwidth * scale
+    thermal *= scale
     resolved = comparator / abs(voltage)
     return math.sqrt(thermal * thermal + flicker * flicker + resolved * resolved)

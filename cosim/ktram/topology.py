@@ -1,17 +1,26 @@
-"""How the two devices of a kT-bit share lines: readout and the voltages over both sides.
+r"""How the two devices of a kT-bit share lines: readout and the voltages over both sides.
 
 2-1: two driven rails, +V over the a-sides and -V under the b-sides, and one shared node of voltage Vy
-between them. The floating node settles at ``Vy = V * sum(Ga - Gb) / sum(Ga + Gb)`` (Kirchhoff's current
-law), and the voltages over the devices are ``V - Vy`` and ``V + Vy``.
+between them. The floating node settles at :math:`V_y = V\,\sum(G_a-G_b)/\sum(G_a+G_b)` (Kirchhoff's current
+law), and the voltages over the devices are :math:`V-V_y` and :math:`V+V_y`.
 
-Source: kT-RAM neural core, 2-1 topology.
+1-2: one driven line and two output lines, all a-sides on one and all b-sides on the other. A read holds both
+outputs at virtual ground and takes the difference of their currents, :math:`y = \sum(G_a-G_b)/G_{ref}`, so the
+voltage over every device is V. Feedback drives the outputs to :math:`+V_y` and :math:`-V_y`, so the voltages are
+:math:`V-V_y` and :math:`V+V_y` as in 2-1.
+
+Sources: kT-RAM neural core (2-1); derived in docs/decisions/0041-one-two-topology.md (1-2).
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar, final
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from cosim.errors import UnknownKeyError
 
 
 class Topology(ABC):
@@ -26,6 +35,18 @@ class Topology(ABC):
     @abstractmethod
     def node_voltage(self, v_app: float, y: float) -> float:
         """Return the voltage Vy [V] of the lane's node during a read that gave ``y``."""
+
+    @abstractmethod
+    def noise_terms(self, y: float, m: float) -> tuple[float, float]:
+        """Return two factors of the device noise: of all of it, and of its flicker part for the activation.
+
+        ``y`` is the clean activation, ``m`` the sum of all selected conductances.
+        """
+
+    @property
+    @abstractmethod
+    def limit(self) -> float:
+        """Largest magnitude of an activation."""
 
     @staticmethod
     def readout(pairs: Iterable[tuple[float, float]]) -> tuple[float, float]:
@@ -53,3 +74,45 @@ class TwoOne(Topology):
 
     def node_voltage(self, v_app: float, y: float) -> float:
         return v_app * y
+
+    def noise_terms(self, y: float, m: float) -> tuple[float, float]:
+        return 1.0, 1.0 - y * y
+
+    @property
+    def limit(self) -> float:
+        return 1.0
+
+
+@final
+@dataclass(frozen=True)
+class OneTwo(Topology):
+    """One rail, two outputs: y is the sum of Ga - Gb over ``g_ref``, so it grows with the selected kT-bits."""
+
+    name: ClassVar[str] = "1-2"
+    g_ref: float
+    """Conductance of the amplifiers' feedback, in the unit of the device model."""
+
+    def activation(self, top: float, bottom: float) -> float:
+        return top / self.g_ref
+
+    def node_voltage(self, v_app: float, y: float) -> float:
+        return 0.0
+
+    def noise_terms(self, y: float, m: float) -> tuple[float, float]:
+        """Independent relative fluctuations of both sides add to sqrt(Ga^2 + Gb^2) = m sqrt((1 + w^2)/2)."""
+        w = y * self.g_ref / m
+        return m / self.g_ref, math.sqrt(1.0 + w * w)
+
+    @property
+    def limit(self) -> float:
+        return math.inf
+
+
+TOPOLOGIES: Final = ("2-1", "1-2")
+
+
+def topology_for(name: str, g_ref: float) -> Topology:
+    """Return the topology called ``name``; raises `UnknownKeyError` for any other."""
+    if name not in TOPOLOGIES:
+        raise UnknownKeyError(f"Core.topology: must be one of {', '.join(TOPOLOGIES)}, not {name!r}")
+    return TwoOne() if name == "2-1" else OneTwo(g_ref)

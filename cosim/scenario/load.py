@@ -80,7 +80,7 @@ class Scenario:
             if entry.conductance is not None:
                 found.append((("tiles", tile, "conductance"), entry.conductance))
         for index, step in enumerate(self.section.program):
-            for kind, keys in (("write", ("matrix", "conductance")), ("read", ("inputs",))):
+            for kind, keys in (("write", ("matrix", "conductance")), ("read", ("inputs", "profile"))):
                 part = getattr(step, kind)
                 if part is not None:
                     named = [(key, getattr(part, key)) for key in keys]

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosim.components.adc import Adc, AdcCalibration
-from cosim.components.dac import Dac
-from cosim.components.driver import Driver
+from cosim.components.dac import Dac, InputCalibration
+from cosim.components.driver import Driver, LevelShifter
 from cosim.components.mux import Mux
 from cosim.components.programming import ProgrammingPulse, Verify
 from cosim.components.quantizer import ConverterErrors
-from cosim.components.sense import Sense
+from cosim.components.sense import Sense, SenseErrors
 from cosim.components.sequencer import Sequencer
 from cosim.crossbar import Cell
 from cosim.errors import DeviceError
@@ -75,7 +75,22 @@ def test_adc_energy() -> None:
     assert Adc(energy_model="fixed").formula().inputs == "energy = 2e-12 J"
 
 
-PARTS = (Dac, Adc, AdcCalibration, ConverterErrors, Mux, Driver, Sense, Sequencer, Cell, Verify, WireSpec)
+PARTS = (
+    Dac,
+    InputCalibration,
+    Adc,
+    AdcCalibration,
+    ConverterErrors,
+    Mux,
+    Driver,
+    LevelShifter,
+    SenseErrors,
+    Sense,
+    Sequencer,
+    Cell,
+    Verify,
+    WireSpec,
+)
 
 
 @pytest.mark.parametrize("part", PARTS)
