@@ -58,6 +58,7 @@ accept-spice: setup
 
 accept-ktram: setup
 	$(BIN)/python benchmarks/ktram.py --accept
+	$(BIN)/python benchmarks/ktram_lanes.py --accept
 	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram
 
 docs-generate: setup

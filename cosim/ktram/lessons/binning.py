@@ -15,7 +15,9 @@ from cosim.ktram.encoders import A2DEncoder
 from cosim.ktram.lessons.drawing import BLUE, GREEN, GREY, ORANGE, figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 # Center, standard deviation and share of each clump; both margins have several modes.
 CLUMPS = (
@@ -105,11 +107,11 @@ def animate_adaptation(
     drawn, ((ax,),) = figure(size=(4.4, 4.2))
     _scatter(ax, adaptation, classes)
     ax.set(xlabel=names[0], ylabel=names[1])
-    lines: list[object] = []
+    lines: list[Line2D] = []
 
-    def show(frame: int) -> list[object]:
+    def show(frame: int) -> list[Line2D]:
         for line in lines:
-            line.remove()  # type: ignore[attr-defined]
+            line.remove()
         lines[:] = _grid(ax, adaptation.edges[frame])
         ax.set_title(f"after {adaptation.steps[frame]} values", fontsize=9)
         return lines
@@ -118,15 +120,15 @@ def animate_adaptation(
     FuncAnimation(drawn, show, frames=frames, blit=False).save(path, PillowWriter(fps=12), dpi=70)  # type: ignore[arg-type]
 
 
-def _scatter(ax: object, adaptation: Adaptation, classes: NDArray[np.int64] | None) -> None:
-    ax.grid(False)  # type: ignore[attr-defined]
+def _scatter(ax: Axes, adaptation: Adaptation, classes: NDArray[np.int64] | None) -> None:
+    ax.grid(False)
     values = adaptation.values[:1200]
     groups = np.zeros(len(values), dtype=np.int64) if classes is None else classes[:1200]
     for group in np.unique(groups):
         chosen = values[groups == group]
-        ax.plot(*chosen[:, :2].T, ".", color=(BLUE, ORANGE, GREEN)[group % 3], markersize=4, alpha=0.5)  # type: ignore[attr-defined]
+        ax.plot(*chosen[:, :2].T, ".", color=(BLUE, ORANGE, GREEN)[group % 3], markersize=4, alpha=0.5)
 
 
-def _grid(ax: object, edges: NDArray[np.float64]) -> list[object]:
-    lines: list[object] = [ax.axvline(edge, color=GREY, linewidth=0.6) for edge in edges[0]]  # type: ignore[attr-defined]
-    return lines + [ax.axhline(edge, color=GREY, linewidth=0.6) for edge in edges[1]]  # type: ignore[attr-defined]
+def _grid(ax: Axes, edges: NDArray[np.float64]) -> list[Line2D]:
+    lines = [ax.axvline(edge, color=GREY, linewidth=0.6) for edge in edges[0]]
+    return lines + [ax.axhline(edge, color=GREY, linewidth=0.6) for edge in edges[1]]

@@ -117,7 +117,7 @@ def _split_write() -> Figure:
     cases = {"one bias, low": (1, "low"), "two biases, low": (2, "low"), "two biases, medium": (2, "medium")}
     return attractors.draw_split_write(
         {
-            title: attractors.split_write(bias, init, nodes=200, steps=1000)
+            title: attractors.split_write(bias, init, nodes=200, steps=1000, tracked=8)
             for title, (bias, init) in cases.items()
         }
     )
@@ -156,7 +156,7 @@ def _rank_cut() -> Figure:
 
 def _corruption() -> Figure:
     corruptions = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
-    return codebook.draw_sweep(codebook.corruption_sweep(corruptions), corruptions)
+    return codebook.draw_sweep(codebook.corruption_sweep(corruptions, epochs=2, train=2000), corruptions)
 
 
 _PAIR, _BIT, _READ = "A single pair", "The kT-bit up close", "A read is a sample"
@@ -259,7 +259,9 @@ GALLERY: Final[Mapping[str, Picture | Animation]] = MappingProxyType(
         "rule": Picture(
             _AHAH,
             "Change of weight over reading: the AHaH rule as the devices have it.",
-            lambda: attractors.draw_rule({model: attractors.rule(model) for model in pair.MODELS}),
+            lambda: attractors.draw_rule(
+                {model: attractors.rule(model, nodes=100, forced=3000) for model in pair.MODELS}
+            ),
         ),
         "loops": Picture(_IV, "Pinched loops of the mss and rs models over frequency.", _loops),
         "same-program": Picture(_ALL, "The four models under the same instructions.", _same_program),
@@ -302,15 +304,19 @@ GALLERY: Final[Mapping[str, Picture | Animation]] = MappingProxyType(
         ),
         "codebook-arms": Picture(
             _BOOK,
-            "The same over three seeds.",
+            "The same over three seeds, with a quarter of the training.",
             lambda: codebook.draw_arms(
                 {
-                    arm.name: [codebook.learn_source(arm, seed=seed) for seed in range(3)]
+                    arm.name: [
+                        codebook.learn_source(arm, epochs=2, train=2000, seed=seed) for seed in range(3)
+                    ]
                     for arm in codebook.ARMS
                 }
             ),
         ),
-        "codebook-corruption": Picture(_BOOK, "Coverage and purity over the corruption.", _corruption),
+        "codebook-corruption": Picture(
+            _BOOK, "Coverage and purity over the corruption, with a quarter of the training.", _corruption
+        ),
         "codebook-separability": Picture(
             _BOOK,
             "A linear decoder on raw tuples and on the learned code.",

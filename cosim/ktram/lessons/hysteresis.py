@@ -97,6 +97,7 @@ def rs_loops(frequencies: Sequence[float] = (1e4, 1e5, 1e6, 1e7), amplitude: flo
 def draw_loops(panels: dict[str, Sequence[Loop]]) -> Figure:
     """Draw current over voltage, a field for each set of loops."""
     from matplotlib import colormaps
+    from matplotlib.ticker import EngFormatter
 
     drawn, (axes,) = figure(1, len(panels), (4.2 * len(panels), 3.8))
     for ax, (title, loops) in zip(axes, panels.items(), strict=True):
@@ -104,7 +105,7 @@ def draw_loops(panels: dict[str, Sequence[Loop]]) -> Figure:
             closed = np.r_[0 : len(loop.voltage), 0]
             ax.plot(
                 loop.voltage[closed], 1e6 * loop.current[closed], color=color, linewidth=1,
-                label=f"{loop.frequency:g} Hz",
+                label=EngFormatter("Hz")(loop.frequency),
             )  # fmt: skip
         ax.set(xlabel="voltage [V]", ylabel="current [uA]")
         ax.set_title(title, fontsize=9)
