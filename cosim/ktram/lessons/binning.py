@@ -117,7 +117,7 @@ def animate_adaptation(
         return lines
 
     frames = [*[0] * 5, *range(len(adaptation.steps)), *[len(adaptation.steps) - 1] * 10]
-    FuncAnimation(drawn, show, frames=frames, blit=False).save(path, PillowWriter(fps=12), dpi=70)  # type: ignore[arg-type]
+    FuncAnimation(drawn, show, frames=frames, blit=False).save(path, PillowWriter(fps=12), dpi=70)
 
 
 def _scatter(ax: Axes, adaptation: Adaptation, classes: NDArray[np.int64] | None) -> None:
