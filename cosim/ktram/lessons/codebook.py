@@ -227,17 +227,22 @@ def photo_patches(
 
 
 def learn_images(
-    images: NDArray[np.int64], lanes: int, gather_abandon: int, seed: int = 0, sharpen_from: float = 0.5
+    images: NDArray[np.int64],
+    lanes: int,
+    gather_abandon: int,
+    epochs: int = 1,
+    seed: int = 0,
+    sharpen_from: float = 0.5,
 ) -> Features:
-    """Let a group see ``images`` of gray levels ``(images, side, side)`` once: it forms, and then it prunes itself.
+    """Let a group see ``images`` of gray levels ``(images, side, side)``: it forms, and then it prunes itself.
 
-    From the part ``sharpen_from`` on nobody is recruited and stalled cycles are reset: lanes that do not win fade.
+    The images are shown ``epochs`` times. From the part ``sharpen_from`` on nobody is recruited and stalled cycles are reset: lanes that do not win fade.
     """
     levels = int(images.max()) + 1
     tuples = [tuple(image) for image in images.reshape(len(images), -1).tolist()]
     group = _group([levels] * len(tuples[0]), lanes, BOTH, gather_abandon, 100 + seed)
-    for number, aat in enumerate(tuples):
-        if number == int(sharpen_from * len(tuples)):
+    for number, aat in enumerate(epochs * tuples):
+        if number == int(sharpen_from * epochs * len(tuples)):
             group.recruitment, group.abandon_action = False, "reset"
         group.adapt(aat)
     wins = np.bincount([group.read(aat) for aat in tuples], minlength=lanes)
@@ -307,8 +312,9 @@ def draw_separability(accuracy: dict[str, float]) -> Figure:
 def draw_features(features: Features, title: str, columns: int = 13) -> Figure:
     """Draw the maps of the surviving lanes, the most frequent one first."""
     alive = features.survivors()
+    columns = min(columns, len(alive))
     rows = -(-len(alive) // columns)
-    drawn, axes = figure(rows, columns, (0.75 * columns, 0.85 * rows + 0.5))
+    drawn, axes = figure(rows, columns, (max(5.0, 0.75 * columns), 0.85 * rows + 0.5))
     for ax in axes.flat:
         ax.axis("off")
     for ax, lane in zip(axes.flat, alive, strict=False):

@@ -144,9 +144,9 @@ def _loops() -> Figure:
 
 
 def _rank_cut() -> Figure:
-    lanes, recoded = classification.rank_cut_agrees()
-    truth = classification.load_split("iris", 0).test_labels
-    outcome = classification.classify("iris")
+    lanes, recoded = classification.rank_cut_agrees(1)
+    outcome = classification.classify("iris", 1)
+    truth = outcome.split.test_labels
     table = {name: np.array([value]) for name, value in outcome.accuracies().items()}
     return classification.draw_accuracies(
         {"RankCut": np.array([np.mean(recoded == truth)]), **table},
@@ -324,9 +324,9 @@ GALLERY: Final[Mapping[str, Picture | Animation]] = MappingProxyType(
         ),
         "digit-features": Picture(
             _BOOK,
-            "Whole digits, 16 lanes.",
+            "Whole digits, shown four times to 16 lanes.",
             lambda: codebook.draw_features(
-                codebook.learn_images(codebook.digit_images(), 16, 24), "Whole digits"
+                codebook.learn_images(codebook.digit_images(), 16, 24, epochs=4), "Whole digits"
             ),
         ),
         "patch-features": Picture(
