@@ -24,8 +24,17 @@ import numpy as np
 from cosim.backends import response as network
 from cosim.backends import single_level, stops
 from cosim.backends.kept_reads import KeptReads, Masks, solve_whole
+from cosim.backends.many_reads import answer_reads
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
-from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
+from cosim.crossbar.backend import (
+    CrossbarBackend,
+    Energy,
+    PhaseRequest,
+    PhaseResult,
+    ReadAnswers,
+    Samples,
+    SavedWaveforms,
+)
 from cosim.crossbar.drive import drive_table
 from cosim.crossbar.network import LiveNetwork, Network, live_network
 from cosim.crossbar.stopping import Stop, effective_phase
@@ -258,6 +267,9 @@ class BehavioralBackend(CrossbarBackend):
 
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "fidelity": self.fidelity}
+
+    def run_reads(self, request: PhaseRequest, voltages: FloatArray) -> ReadAnswers | None:
+        return answer_reads(request, voltages, self.fidelity != "ideal") if self.reuse else None
 
     def forget(self) -> None:
         self._reads.forget()
