@@ -17,10 +17,14 @@ from cosim.devices.fefet import Fefet
 from cosim.devices.ion_drift import IonDrift
 from cosim.devices.mss import Mss
 from cosim.devices.nonlinear_ion_drift import NonlinearIonDrift
+from cosim.devices.pulse_law import PRESETS as PULSE_LAWS
+from cosim.devices.pulse_law import PulseLaw
 from cosim.devices.resistor import Resistor
 from cosim.devices.rs import RS_JSPICE, RS_KTRAM, Rs
 from cosim.devices.sky130_reram import Sky130Reram
 from cosim.devices.stanford import Stanford
+from cosim.devices.steps import PRESETS as STEPS
+from cosim.devices.steps import ExpStep, LinearStep, PiecewiseStep, PowStep, SoftBounds
 from cosim.devices.team import Team
 from cosim.devices.vteam import Vteam
 from cosim.devices.yakopcic import Yakopcic
@@ -41,6 +45,12 @@ _OURS: Mapping[str, type[DeviceModel]] = {
         DataDriven,
         Sky130Reram,
         Fefet,
+        PulseLaw,
+        SoftBounds,
+        LinearStep,
+        ExpStep,
+        PowStep,
+        PiecewiseStep,
     )
 }
 _PRESETS: Mapping[str, DeviceModel] = {
@@ -56,6 +66,8 @@ _PRESETS: Mapping[str, DeviceModel] = {
     "sky130-reram": Sky130Reram(),
     "fefet-hzo": Fefet(),
     "mss-knowm": Mss(r_on=500.0, r_off=1500.0, tau=1e-4, phi=0.8),
+    **PULSE_LAWS,
+    **STEPS,
     "mss-firm": Mss(r_on=100e3, r_off=1e6, v_on=0.6, v_off=0.6, tau=10e-6),
 }
 
