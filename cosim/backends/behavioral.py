@@ -20,12 +20,14 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
+from cosim.backends import instant, single_level
 from cosim.backends import response as network
-from cosim.backends import single_level
+from cosim.backends.circuit_run import CircuitRun
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
 from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
+from cosim.crossbar.circuit import joins_floating_nets
 from cosim.crossbar.drive import drive_table
-from cosim.crossbar.network import LiveNetwork, Network, live_network
+from cosim.crossbar.network import LiveNetwork, live_network
 from cosim.devices.base import FloatArray
 from cosim.errors import UnsupportedRequestError
 from cosim.rng import shell_uniforms
@@ -47,6 +49,7 @@ class _Outcome:
     energy: Energy
     residual: float
     applied: tuple[str, ...]
+    node_voltages: States | None = None
 
 
 def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcome:
@@ -59,6 +62,41 @@ def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcom
     return _Outcome(
         states, tuple(run.exposure), instants, voltage, current, charge, energy, residual, applied
     )
+
+
+def _general(request: PhaseRequest) -> bool:
+    """Whether only `CircuitRun` answers: nonlinear cells, several state variables, joined floating nets."""
+    arrays = zip(request.network.arrays, request.states, strict=True)
+    if any(not array.device.linear or state.ndim > 2 for array, state in arrays):
+        return True
+    driven = [net in request.phase.drives for net in request.network.nets]
+    return joins_floating_nets(request.network, driven)
+
+
+def _circuit_outcome(
+    request: PhaseRequest,
+    conducting: tuple[tuple[bool, ...] | None, ...],
+    wires: bool,
+    tolerances: Tolerances,
+    charged: bool = True,
+) -> _Outcome:
+    """Answer a phase on any circuit; ``charged``: with the capacitance of the lines."""
+    driven = tuple(net in request.phase.drives for net in request.network.nets)
+    prepared = instant.plan(request.network, driven, wires, charged, conducting)
+    run = CircuitRun(request, prepared, tolerances)
+    last = run.run()
+    instants = (*request.phase.strobes_fs, *(sorted(run.found) if request.phase.save else ()))
+    shape = (len(instants), len(request.network.nets))
+    voltage = np.array([run.found[at].net_voltage for at in instants]).reshape(shape)
+    current = np.array([run.found[at].net_current for at in instants]).reshape(shape)
+    voltages = None
+    if charged:
+        word, bit = (prepared.split([part[side] for part in instant.nodes(last)]) for side in (0, 1))
+        voltages = tuple(np.stack(pair) for pair in zip(word, bit, strict=True))
+    return _Outcome(
+        prepared.split(run.states), prepared.split(run.exposure), instants, voltage, current, run.account.charge,
+        run.energy(), run.account.residual, (), voltages,
+    )  # fmt: skip
 
 
 def _compiled(run: PhaseRun) -> _Outcome | None:
@@ -169,7 +207,7 @@ def _result(request: PhaseRequest, outcome: _Outcome) -> PhaseResult:
     samples = Samples(phase.strobes_fs, nets, outcome.net_voltage[:strobes], outcome.net_current[:strobes])
     return PhaseResult(
         states,
-        None,
+        outcome.node_voltages,
         phase.duration_fs,
         samples,
         outcome.charge,
@@ -194,32 +232,31 @@ def _fluctuate(request: PhaseRequest, states: States, exposures: States) -> Stat
 class BehavioralBackend(CrossbarBackend):
     """Answers phases with device closed forms; ``fidelity`` chooses how much of the wires is real.
 
-    ``ideal``: no wire and no line-end resistance. ``resistive``: both, quasi-static. ``compiled``: let
-    numba, where it is installed, answer the phases that it can.
+    ``ideal``: no wire and no line-end resistance. ``resistive``: both, quasi-static. ``rc``: with the
+    capacitance of the lines, where the network has any. ``compiled``: let numba, where it is installed,
+    answer the phases that it can.
     """
 
     name: ClassVar[str] = "behavioral"
 
     def __init__(
         self,
-        fidelity: Literal["ideal", "resistive"] = "resistive",
+        fidelity: Literal["ideal", "resistive", "rc"] = "resistive",
         tolerances: Tolerances | None = None,
         compiled: bool = True,
     ) -> None:
-        if fidelity not in ("ideal", "resistive"):
-            raise UnsupportedRequestError(f"fidelity must be 'ideal' or 'resistive', not '{fidelity}'")
+        if fidelity not in ("ideal", "resistive", "rc"):
+            raise UnsupportedRequestError(f"fidelity must be 'ideal', 'resistive' or 'rc', not '{fidelity}'")
         self.fidelity = fidelity
         self.tolerances = tolerances or Tolerances()
         self.compiled = compiled
 
-    def refusal(self, network: Network, kind: str) -> str | None:
-        for array in network.arrays:
-            if not array.device.linear:
-                return f"device {array.device.name} is nonlinear, which the behavioral backend does not solve"
-        return None
-
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "fidelity": self.fidelity}
+
+    @property
+    def _wired(self) -> bool:
+        return self.fidelity != "ideal"
 
     def run(self, request: PhaseRequest) -> PhaseResult:
         if request.phase.stops:
@@ -227,6 +264,8 @@ class BehavioralBackend(CrossbarBackend):
                 "the behavioral backend does not answer stop conditions; leave them out of the phase"
             )
         masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
+        if self.fidelity == "rc" and request.network.has_capacitance:
+            return _result(request, _circuit_outcome(request, masks, self._wired, self.tolerances))
         live = live_network(request.network, masks)
         if live.network is request.network:
             return _result(request, self._run(request))
@@ -241,7 +280,10 @@ class BehavioralBackend(CrossbarBackend):
 
     def _run(self, request: PhaseRequest) -> _Outcome:
         """Answer a request on the conducting part of its network."""
-        run = PhaseRun(request, self.fidelity == "resistive", self.tolerances)
+        if _general(request):
+            everywhere = (None,) * len(request.network.arrays)
+            return _circuit_outcome(request, everywhere, self._wired, self.tolerances, charged=False)
+        run = PhaseRun(request, self._wired, self.tolerances)
         quick = _compiled(run) if self.compiled and self.tolerances.refine == 1 else None
         if quick is not None:
             return quick

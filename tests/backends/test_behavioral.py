@@ -343,8 +343,10 @@ def test_refusals() -> None:
     stop = StopCondition("wl0", "current", 1e-6, "rising", 0, ("wl0",), 0.0, 1)
     with pytest.raises(UnsupportedRequestError, match="does not answer stop conditions"):
         run(network, 1e-6, Phase("write", NS, {"wl0": level(0.0)}, stops=(stop,)))
-    with pytest.raises(UnsupportedRequestError, match="fidelity must be 'ideal' or 'resistive', not 'rc'"):
-        BehavioralBackend("rc")  # type: ignore[arg-type]
+    with pytest.raises(
+        UnsupportedRequestError, match="fidelity must be 'ideal', 'resistive' or 'rc', not 'exact'"
+    ):
+        BehavioralBackend("exact")  # type: ignore[arg-type]
     gated = single("t", (1, 1), FIRM, Cell("1T1R"), Segments())
     with pytest.raises(CrossbarError, match="gate net gl0 must hold one level"):
         run(gated, 1e-6, Phase("write", 9, {"gl0": pulse(1.8, rise_fs=1, width_fs=1, fall_fs=1)}))
