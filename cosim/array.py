@@ -114,12 +114,13 @@ class Array:
         if not np.all(np.isfinite(given)):
             raise InputError(f"x must hold finite numbers, not {given[~np.isfinite(given)][0]}")
         inputs = np.atleast_2d(given.T)
-        low, high = self._system.tiles["positive"].periphery.dac.range
+        dac = self._system.tiles["positive"].periphery.dac
+        low, high = dac.range
         if np.any(inputs < 0) and low >= 0:
             raise InputError(
                 "x has a negative element, but the DAC's range starts at 0 V; give Dac a negative lower end"
             )
-        full = self._full_scale or float(np.abs(inputs).max()) or 1.0
+        full = self._full_scale or dac.calibration.full_scale(inputs)
         volts = (min(high, -low) if np.any(inputs < 0) else high) / full
         exact = inputs @ self.weights.T
         first = len(self.trace.values)

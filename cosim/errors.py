@@ -9,6 +9,10 @@
     │   ├── CrossbarError             an array, its wires or its drive are inconsistent
     │   ├── DeviceError               a device parameter or state is out of range
     │   ├── UnknownNameError          nothing of that name is registered
+    │   │   └── UnknownKeyError       the same, where a `KeyError` is expected (kT-RAM)
+    │   ├── KtramError                a kT-RAM core, lane or address tuple is inconsistent
+    │   │   ├── AddressError          an address outside of its space (also an `IndexError`)
+    │   │   └── RegisterTypeError     a register value that is no integer (also a `TypeError`)
     │   ├── UnsupportedRequestError   a backend cannot answer this request, with the reason
     │   ├── NetlistRefusedError       netlist text outside of what the guard allows
     │   └── SpiceMissingError         ngspice is not on this machine
@@ -80,6 +84,22 @@ class DeviceError(InputError):
 
 class UnknownNameError(InputError):
     """Nothing of that name is registered; the sentence lists what is."""
+
+
+class UnknownKeyError(UnknownNameError, KeyError):
+    """A kT-RAM name (instruction, model, fidelity, init) is unknown; the sentence lists the known ones."""
+
+
+class KtramError(InputError):
+    """A kT-RAM core, lane, partition or address tuple is inconsistent."""
+
+
+class AddressError(KtramError, IndexError):
+    """An address lies outside of its space."""
+
+
+class RegisterTypeError(KtramError, TypeError):
+    """A register takes an integer, and was given something else."""
 
 
 class UnsupportedRequestError(InputError):

@@ -70,7 +70,10 @@ class EnergyRecord(NamedTuple):
 
 
 class BusyRecord(NamedTuple):
-    """One interval in which one unit of a resource was in use; it was asked for at ``asked_fs``."""
+    """One interval in which ``units`` units of a resource were in use, ``unit`` the first of them.
+
+    It was asked for at ``asked_fs`` and holds ``jobs`` jobs of equal length, one after the other on each unit.
+    """
 
     resource: str
     unit: int
@@ -79,6 +82,8 @@ class BusyRecord(NamedTuple):
     asked_fs: int
     start_fs: int
     end_fs: int
+    jobs: int = 1
+    units: int = 1
 
 
 class PulseRecord(NamedTuple):
@@ -114,7 +119,10 @@ class CellOutcome(NamedTuple):
 
 
 class ConversionRecord(NamedTuple):
-    """One conversion of an ADC column in a read; ``value`` is the bit-line current it stands for [A]."""
+    """One conversion of an ADC column in a read; ``value`` is the bit-line current it stands for [A].
+
+    ``step``: which of the array phases of the product.
+    """
 
     operation: int
     vector: int
@@ -124,6 +132,7 @@ class ConversionRecord(NamedTuple):
     code: int
     value_a: float
     saturated: bool
+    step: int = 0
 
 
 class ReadValue(NamedTuple):
@@ -145,6 +154,14 @@ class OperationRecord(NamedTuple):
     start_fs: int
     end_fs: int
     details: dict[str, Any]
+
+
+class Work(NamedTuple):
+    """What a read has computed: multiply-accumulates, its input coding, array phases of each product."""
+
+    macs: int
+    coding: str
+    phases: int
 
 
 class Formula(NamedTuple):
@@ -174,6 +191,14 @@ class Table:
         self._rows.append(record)
         if len(self._rows) >= BLOCK_ROWS:
             self._close_block()
+
+    def extend(self, count: int, **columns: Any) -> None:
+        """Add ``count`` records column by column; a column is an array or one value for all of them."""
+        full = [np.broadcast_to(np.asarray(columns[field]), (count,)).tolist() for field in self.fields]
+        for start in range(0, count, BLOCK_ROWS):
+            self._rows.extend(zip(*(column[start : start + BLOCK_ROWS] for column in full), strict=True))
+            if len(self._rows) >= BLOCK_ROWS:
+                self._close_block()
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """Yield every row as a plain tuple, in order."""
@@ -242,7 +267,7 @@ class Trace:
     """Everything that happened in a run; reports read nothing else.
 
     Tables: ``phases``, ``energies``, ``busy``, ``pulses``, ``outcomes``, ``conversions``, ``values``.
-    ``formulas`` maps a formula key to its `Formula`, ``capacities`` a resource to its number of
+    ``works`` holds what each read has computed. ``formulas`` maps a formula key to its `Formula`, ``capacities`` a resource to its number of
     units, ``warnings`` holds sentences, ``end_fs`` the end of the run, ``operations`` the finished ones.
     """
 
@@ -255,6 +280,7 @@ class Trace:
         self.conversions = Table("conversions", ConversionRecord, folder)
         self.values = Table("values", ReadValue, folder)
         self.operations: list[OperationRecord] = []
+        self.works: dict[int, Work] = {}
         self.formulas: dict[str, Formula] = {}
         self.capacities: dict[str, int] = {}
         self.warnings: list[str] = []

@@ -15,19 +15,23 @@ from typing import Any, final
 import numpy as np
 import simpy
 
-from cosim.components.bank import Bank, Process
+from cosim.components.bank import ConverterBank, Process, make_bank
+from cosim.components.coding import find_coding
 from cosim.components.programming import Programming, program_tile
-from cosim.components.reading import AdcRange, Product, adc_range, multiply, read_timing
+from cosim.components.reading import Multiplication, Products, multiply, prepare
 from cosim.components.tile import PHASE_KINDS, Tile, refusals
 from cosim.crossbar.backend import CrossbarBackend
 from cosim.devices.base import FloatArray
 from cosim.hardware import Hardware
 from cosim.mapping.encoding import Decoding
-from cosim.records import OperationRecord, ReadValue, Trace
+from cosim.records import OperationRecord, Trace, Work
 from cosim.rng import stream
 
 Details = dict[str, Any]
 """What the summary says about an operation, beside its times and its energy."""
+
+KEPT_CONVERSIONS = 1 << 20
+"""Conversions of one read that the trace keeps one by one; of all of them it keeps results and totals."""
 
 
 class Operation(ABC):
@@ -53,7 +57,7 @@ class System:
         self.trace = trace
         self.seed = seed
         self.tiles: dict[str, Tile] = {}
-        self._shared_adc: Bank | None = None
+        self._shared_adc: ConverterBank | None = None
 
     def add_tile(
         self,
@@ -80,11 +84,14 @@ class System:
         self.tiles[name] = tile
         return tile
 
-    def _adc_bank(self, hardware: Hardware) -> Bank | None:
+    def _adc_bank(self, hardware: Hardware) -> ConverterBank | None:
         if hardware.adc.shared == "tile":
             return None
         if self._shared_adc is None:
-            self._shared_adc = Bank(self.environment, self.trace, "adc", hardware.adc.count)
+            adc = hardware.adc
+            self._shared_adc = make_bank(
+                self.environment, self.trace, "adc", adc.count, adc.assignment, adc.arbitration
+            )
         return self._shared_adc
 
     def run(self, program: Sequence[Operation], progress: Callable[[int, int], None] | None = None) -> None:
@@ -174,7 +181,11 @@ class Read(Operation):
     ``inputs`` ``(vectors, rows)``; an input of one is ``volts_per_input`` [V]. ``decoding`` None: the
     results are the bit-line currents [A] of all tiles, one after the other. ``exact``
     ``(vectors, outputs)`` is what the results are compared with; None: the ideal product of the
-    programmed conductances.
+    programmed conductances. ``coding``: see `cosim.components.coding`. ``profile`` ``(samples, rows)``: inputs
+    from which a calibrated ADC range is taken; None: ``inputs``.
+
+    All tiles begin a vector together, unless every tile has several sample-and-holds: then each goes through
+    all vectors at its own pace.
     """
 
     tiles: tuple[str, ...]
@@ -182,6 +193,8 @@ class Read(Operation):
     volts_per_input: float
     decoding: Decoding | None
     exact: FloatArray | None
+    coding: str = "amplitude"
+    profile: FloatArray | None = None
     op: str = "read"
 
     @property
@@ -190,23 +203,55 @@ class Read(Operation):
 
     def process(self, system: System, index: int) -> Process:
         voltage = self.inputs * self.volts_per_input
+        profile = voltage if self.profile is None else self.profile * self.volts_per_input
         tiles = [system.tiles[name] for name in self.tiles]
-        spans = [adc_range(tile, voltage @ tile.seen_conductance()) for tile in tiles]
-        timings = [read_timing(tile) for tile in tiles]
-        currents = [np.zeros((len(voltage), tile.array.columns)) for tile in tiles]
-        saturated = [0, 0]
-        for vector, amplitudes in enumerate(voltage):
-            jobs = [
-                system.environment.process(multiply(tile, index, vector, amplitudes, span, timing))
-                for tile, span, timing in zip(tiles, spans, timings, strict=True)
+        coding = find_coding(self.coding)
+        jobs = [prepare(tile, index, coding, voltage, profile) for tile in tiles]
+        results = [self._empty(tile, job) for tile, job in zip(tiles, jobs, strict=True)]
+        before = [tile.over_compliance for tile in tiles]
+        for vectors in self._batches(tiles):
+            running = [
+                system.environment.process(multiply(tile, job, vectors, result))
+                for tile, job, result in zip(tiles, jobs, results, strict=True)
             ]
-            yield simpy.AllOf(system.environment, jobs)
-            products: list[Product] = [job.value for job in jobs]  # type: ignore[misc]
-            for k, product in enumerate(products):
-                currents[k][vector] = product.currents
-                saturated[0] += product.dac_saturated
-                saturated[1] += product.adc_saturated
-        return self._details(system, index, voltage, tuple(currents), saturated, spans)
+            yield simpy.AllOf(system.environment, running)
+        exceeded = [tile.over_compliance - count for tile, count in zip(tiles, before, strict=True)]
+        self._record_conversions(system, index, results)
+        system.trace.works[index] = Work(len(voltage) * self.inputs.shape[1] * self._outputs(tiles), self.coding, jobs[0].coded.phases)  # fmt: skip
+        return self._details(system, index, voltage, jobs, results, exceeded)
+
+    def _empty(self, tile: Tile, job: Multiplication) -> Products:
+        columns, phases = tile.array.columns, job.coded.phases
+        kept = max(1, KEPT_CONVERSIONS // (phases * columns * len(self.tiles)))
+        return Products.empty(len(self.inputs), phases, columns, kept)
+
+    def _batches(self, tiles: Sequence[Tile]) -> list[range]:
+        """Return the vectors that run without waiting for one another: all where samples are held in turns."""
+        count = len(self.inputs)
+        if all(tile.periphery.sense.holds > 1 for tile in tiles):
+            return [range(count)]
+        return [range(vector, vector + 1) for vector in range(count)]
+
+    def _outputs(self, tiles: Sequence[Tile]) -> int:
+        columns = [tile.array.columns for tile in tiles]
+        return sum(columns) if self.decoding is None else columns[0]
+
+    def _record_conversions(self, system: System, index: int, results: Sequence[Products]) -> None:
+        """Append the conversions, vector by vector and tile by tile."""
+        kept, phases, _ = results[0].codes.shape
+        if kept < len(self.inputs):
+            system.trace.warn(
+                f"operation {index}: conversions.csv holds those of the first {kept} of {len(self.inputs)} vectors"
+            )
+        for vector in range(kept):
+            for name, result in zip(self.tiles, results, strict=True):
+                columns = result.codes.shape[2]
+                system.trace.conversions.extend(
+                    phases * columns, operation=index, vector=vector, tile=name,
+                    column=np.tile(np.arange(columns), phases), current_a=result.sampled[vector].ravel(),
+                    code=result.codes[vector].ravel(), value_a=result.values[vector].ravel(),
+                    saturated=result.outside[vector].ravel(), step=np.repeat(np.arange(phases), columns),
+                )  # fmt: skip
 
     def _ideal(self, system: System, voltage: FloatArray) -> tuple[FloatArray, ...]:
         return tuple(voltage @ system.tiles[name].seen_conductance() for name in self.tiles)
@@ -221,26 +266,38 @@ class Read(Operation):
         system: System,
         index: int,
         voltage: FloatArray,
-        currents: tuple[FloatArray, ...],
-        saturated: list[int],
-        spans: list[AdcRange],
+        jobs: Sequence[Multiplication],
+        results: Sequence[Products],
+        exceeded: Sequence[int],
     ) -> Details:
-        values = self._results(voltage, currents)
+        values = self._results(voltage, tuple(result.currents for result in results))
         ideal = self._results(voltage, self._ideal(system, voltage)) if self.exact is None else self.exact
-        for vector, (row, exact) in enumerate(zip(values.tolist(), ideal.tolist(), strict=True)):
-            for output, (value, wanted) in enumerate(zip(row, exact, strict=True)):
-                system.trace.values.append(ReadValue(index, vector, output, value, wanted))
+        count, outputs = values.shape
+        system.trace.values.extend(
+            count * outputs, operation=index, vector=np.repeat(np.arange(count), outputs),
+            output=np.tile(np.arange(outputs), count), value=values.ravel(), ideal=ideal.ravel(),
+        )  # fmt: skip
+        saturated = [sum(int(job.coded.saturated.sum()) for job in jobs), sum(r.saturated for r in results)]
         if saturated[0] or saturated[1]:
             system.trace.warn(
                 f"operation {index}: {saturated[0]} DAC and {saturated[1]} ADC conversions saturated"
             )
+        periphery = [system.tiles[name].periphery for name in self.tiles]
+        outcomes: Details = {}
+        if any(p.sense.kind == "comparator" for p in periphery):
+            outcomes["metastable"] = sum(result.metastable for result in results)
+        if any(p.driver.compliance is not None for p in periphery):
+            outcomes["over_compliance"] = sum(exceeded)
         return {
             "vectors": len(values),
             "outputs": int(values.shape[1]),
             "unit": "A" if self.decoding is None else "1",
             "dac_saturated": saturated[0],
             "adc_saturated": saturated[1],
-            "adc_range_v": [[span.low, span.high] for span in spans],
+            **outcomes,
+            "adc_range_v": [
+                [np.asarray(end).tolist() for end in (job.span.low, job.span.high)] for job in jobs
+            ],
             "values": values.ravel()[:4096].tolist(),
             "ideal": ideal.ravel()[:4096].tolist(),
             "error": errors(values, ideal),

@@ -38,6 +38,7 @@ def test_times_beyond_an_int64_are_exact() -> None:
     frame = table.frame()
     assert list(frame.columns) == [
         "resource", "unit", "operation", "kind", "asked_s", "asked_fs", "start_s", "start_fs", "end_s", "end_fs",
+        "jobs", "units",
     ]  # fmt: skip
     assert frame["start_s"].dtype == np.int64
     assert int(frame["start_s"][0]) * 10**15 + int(frame["start_fs"][0]) == 1000 * YEAR_FS + 1

@@ -10,12 +10,13 @@ import pytest
 
 from cosim.components.adc import Adc
 from cosim.components.programming import Programming, ProgrammingPulse, Verify
-from cosim.components.reading import read_timing
+from cosim.components.read_phases import read_timing
 from cosim.components.tile import PHASE_KINDS
 from cosim.crossbar import Cell, find
 from cosim.devices import Resistor, find_preset
 from cosim.hardware import ArraySpec, Hardware, WireSpec
 from cosim.records import Trace
+from cosim.report.summary import waiting
 from cosim.system import HandOver, Read, System, Wait, Write, errors
 from cosim.units import femtoseconds
 
@@ -84,9 +85,11 @@ def test_waiting_for_converters_is_recorded() -> None:
     made = system(resistors(adc=Adc(count=1, shared="system")), 2)
     made.run([read(2, 1)])
     rows = [row for row in made.trace.busy if row[0] == "adc"]
-    assert len(rows) == 16
-    waited = sorted(row[5] - row[4] for row in rows)
-    assert waited == [k * 9 * CLOCK_FS for k in range(16)]
+    assert [(row[5] - row[4], row[6] - row[5], row[7]) for row in rows] == [
+        (0, 72 * CLOCK_FS, 8),
+        (72 * CLOCK_FS, 72 * CLOCK_FS, 8),
+    ]
+    assert sum(waiting(*row[4:8]) for row in rows) == sum(k * 9 * CLOCK_FS for k in range(16))
     assert made.trace.capacities["adc"] == 1
 
 

@@ -20,20 +20,24 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from cosim.backends import instant, single_level
+from cosim.backends import instant, single_level, stops
 from cosim.backends import response as network
 from cosim.backends.circuit_run import CircuitRun
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
 from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
 from cosim.crossbar.circuit import joins_floating_nets
 from cosim.crossbar.drive import drive_table
-from cosim.crossbar.network import LiveNetwork, live_network
+from cosim.crossbar.network import LiveNetwork, Network, live_network
+from cosim.crossbar.stopping import Stop, effective_phase
 from cosim.devices.base import FloatArray
 from cosim.errors import UnsupportedRequestError
 from cosim.rng import shell_uniforms
 from cosim.units import seconds
 
 __all__ = ["BehavioralBackend", "Tolerances"]
+
+
+_STOPS = "use the ngspice backend for such phases"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +53,7 @@ class _Outcome:
     energy: Energy
     residual: float
     applied: tuple[str, ...]
+    stops: tuple[Stop, ...] = ()
     node_voltages: States | None = None
 
 
@@ -81,6 +86,10 @@ def _circuit_outcome(
     charged: bool = True,
 ) -> _Outcome:
     """Answer a phase on any circuit; ``charged``: with the capacitance of the lines."""
+    if request.phase.stops:
+        raise UnsupportedRequestError(
+            f"stop conditions need linear cells, quasi-static lines and driven nets where arrays join: {_STOPS}"
+        )
     driven = tuple(net in request.phase.drives for net in request.network.nets)
     prepared = instant.plan(request.network, driven, wires, charged, conducting)
     run = CircuitRun(request, prepared, tolerances)
@@ -95,7 +104,24 @@ def _circuit_outcome(
         voltages = tuple(np.stack(pair) for pair in zip(word, bit, strict=True))
     return _Outcome(
         prepared.split(run.states), prepared.split(run.exposure), instants, voltage, current, run.account.charge,
-        run.energy(), run.account.residual, (), voltages,
+        run.energy(), run.account.residual, (), (), voltages,
+    )  # fmt: skip
+
+
+def _watched(request: PhaseRequest, start: stops.Start) -> _Outcome:
+    """Return the outcome of a phase with stop conditions."""
+    whole = stops.run_watched(request, start)
+    phase = whole.phase
+    corners = tuple(sorted(instant for instant in whole.responses if instant <= phase.duration_fs))
+    instants = (*phase.strobes_fs, *(corners if phase.save else ()))
+    found = [whole.responses[instant] for instant in instants]
+    shape = (len(instants), len(request.network.nets))
+    voltage = np.array([response.net_voltage for response in found]).reshape(shape)
+    current = np.array([response.net_current for response in found]).reshape(shape)
+    energy, charge, residual = whole.ledger.close()
+    return _Outcome(
+        whole.states, tuple(whole.exposure), instants, voltage, current, charge, energy, residual,
+        ("stopped",) if whole.stops else (), tuple(whole.stops),
     )  # fmt: skip
 
 
@@ -188,7 +214,7 @@ def _expand(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -> Phas
     charge[live.nets] = outcome.charge
     whole = _Outcome(
         states, exposures, outcome.instants_fs, voltage, current, charge,
-        _whole_energy(request, live, outcome.energy), outcome.residual, outcome.applied,
+        _whole_energy(request, live, outcome.energy), outcome.residual, outcome.applied, outcome.stops,
     )  # fmt: skip
     return _result(request, whole)
 
@@ -215,6 +241,7 @@ def _result(request: PhaseRequest, outcome: _Outcome) -> PhaseResult:
         outcome.residual,
         applied,
         saved,
+        stops=outcome.stops,
     )
 
 
@@ -226,6 +253,14 @@ def _fluctuate(request: PhaseRequest, states: States, exposures: States) -> Stat
             request.network.arrays, request.states, states, exposures, strict=True
         )
     )
+
+
+def _live_request(request: PhaseRequest, live: LiveNetwork) -> PhaseRequest:
+    """Return the request on the conducting part of its network."""
+    if live.network is None or live.network is request.network:
+        return request
+    states = tuple(state[rows] for state, rows in zip(request.states, live.rows, strict=True) if len(rows))
+    return dataclasses.replace(request, network=live.network, states=states)
 
 
 @final
@@ -251,6 +286,13 @@ class BehavioralBackend(CrossbarBackend):
         self.tolerances = tolerances or Tolerances()
         self.compiled = compiled
 
+    def stop_refusal(self, network: Network) -> str | None:
+        if self.fidelity == "rc" and network.has_capacitance:
+            return f"stop conditions need quasi-static lines: {_STOPS}"
+        if any(not array.device.linear for array in network.arrays):
+            return f"stop conditions need linear cells: {_STOPS}"
+        return None
+
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "fidelity": self.fidelity}
 
@@ -259,31 +301,24 @@ class BehavioralBackend(CrossbarBackend):
         return self.fidelity != "ideal"
 
     def run(self, request: PhaseRequest) -> PhaseResult:
-        if request.phase.stops:
-            raise UnsupportedRequestError(
-                "the behavioral backend does not answer stop conditions; leave them out of the phase"
-            )
         masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
         if self.fidelity == "rc" and request.network.has_capacitance:
             return _result(request, _circuit_outcome(request, masks, self._wired, self.tolerances))
         live = live_network(request.network, masks)
-        if live.network is request.network:
-            return _result(request, self._run(request))
-        if live.network is None:
-            return _expand(request, live, _nothing(request))
-        states = tuple(
-            state[rows] for state, rows in zip(request.states, live.rows, strict=True) if len(rows)
-        )
-        return _expand(
-            request, live, self._run(dataclasses.replace(request, network=live.network, states=states))
-        )
+        outcome = _nothing(request) if live.network is None else self._run(_live_request(request, live))
+        if outcome.stops:
+            request = dataclasses.replace(request, phase=effective_phase(request.phase, outcome.stops))
+        whole = live.network is request.network
+        return _result(request, outcome) if whole else _expand(request, live, outcome)
 
     def _run(self, request: PhaseRequest) -> _Outcome:
         """Answer a request on the conducting part of its network."""
         if _general(request):
             everywhere = (None,) * len(request.network.arrays)
             return _circuit_outcome(request, everywhere, self._wired, self.tolerances, charged=False)
-        run = PhaseRun(request, self._wired, self.tolerances)
+        if request.phase.stops:
+            return _watched(request, self._start)
+        run = self._start(request)
         quick = _compiled(run) if self.compiled and self.tolerances.refine == 1 else None
         if quick is not None:
             return quick
@@ -292,3 +327,6 @@ class BehavioralBackend(CrossbarBackend):
         if states is not None:
             return _outcome(run, states, ("still",))
         return _outcome(run, moving(run, points, run.moves(points)), ())
+
+    def _start(self, request: PhaseRequest) -> PhaseRun:
+        return PhaseRun(request, self._wired, self.tolerances)

@@ -8,6 +8,7 @@ written as plain resistors, and cells that carry no current are aged in closed f
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, final
@@ -16,6 +17,7 @@ import numpy as np
 
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult
 from cosim.crossbar.network import Network
+from cosim.crossbar.stopping import effective_phase
 from cosim.devices.base import FloatArray
 from cosim.errors import SpiceError, UnsupportedRequestError
 from cosim.rng import shell_uniforms
@@ -37,8 +39,9 @@ class NgspiceBackend(CrossbarBackend):
     Parameters
     ----------
     engine : str or SpiceEngine
-        ``auto``, ``pyspice``, ``subprocess``, an engine to share (which then is not closed here), or
-        ``none``: decks can be written without ngspice, and nothing be run.
+        ``auto``, ``pyspice``, ``subprocess``, ``lockstep``, an engine to share (which then is not closed
+        here), or ``none``: decks can be written without ngspice, and nothing be run. Phases with stop
+        conditions go to an engine ``lockstep`` of their own, but ``subprocess`` refuses them.
     workers : int
         How many phases may run at once through `submit`.
     retries : int
@@ -75,7 +78,8 @@ class NgspiceBackend(CrossbarBackend):
     ) -> None:
         self._owned = isinstance(engine, str)
         self._runner = _engine(engine, workers, retries)
-        self._workers = workers
+        self._reacting: SpiceEngine | None = None
+        self._workers, self._retries = workers, retries
         self._deadline_s = deadline_s
         self._limit_s = SHARE_OF_DEADLINE * deadline_s if limit_s is None else limit_s
         self._still_tolerance = still_tolerance
@@ -89,6 +93,16 @@ class NgspiceBackend(CrossbarBackend):
         if self._runner is None:
             raise UnsupportedRequestError("this ngspice backend only writes decks; give it an engine")
         return self._runner
+
+    def _engine_for(self, request: PhaseRequest) -> SpiceEngine:
+        """Return the engine of a phase; one with stop conditions needs ``lockstep``."""
+        runner = self._engine
+        if not request.phase.stops or runner.name != "pyspice":
+            return runner
+        with self._lock:
+            if self._reacting is None:
+                self._reacting = engine("lockstep", self._workers, self._retries)
+            return self._reacting
 
     def deck(self, request: PhaseRequest) -> PhaseDeck:
         """Return the exact deck of a phase; ``.deck.text()`` is what ``ngspice -n -b`` runs by hand."""
@@ -108,13 +122,18 @@ class NgspiceBackend(CrossbarBackend):
         if not plan.graph.sites and not plan.graph.branches and not plan.graph.capacitors:
             return self._result(plan, Harvest(plan, _nothing(plan)), "at_rest")
         try:
-            vectors = self._engine.run(plan.deck, self._deadline_s)
+            vectors = self._engine_for(request).run(plan.deck, self._deadline_s)
         except SpiceError as error:
             if self._keep is None:
                 raise
             path = self.keep_deck(plan, self._keep)
             raise type(error)(f"{error} (deck kept in {path})") from None
-        return self._result(plan, Harvest(plan, vectors))
+        if not vectors.stops:
+            return self._result(plan, Harvest(plan, vectors))
+        phase = effective_phase(request.phase, vectors.stops)
+        happened = replace(plan, request=replace(request, phase=phase))
+        result = self._result(happened, Harvest(happened, vectors), "stopped")
+        return replace(result, stops=vectors.stops)
 
     def submit(self, request: PhaseRequest) -> Future[PhaseResult]:
         with self._lock:
@@ -124,7 +143,8 @@ class NgspiceBackend(CrossbarBackend):
 
     def worker_pids(self) -> list[int]:
         """Return the process numbers of the processes that hold ngspice now."""
-        return self._runner.worker_pids() if self._runner is not None else []
+        engines = [each for each in (self._runner, self._reacting) if each is not None]
+        return [pid for each in engines for pid in each.worker_pids()]
 
     def keep_deck(self, plan: PhaseDeck, folder: str | Path) -> Path:
         """Write the deck of a phase into ``folder`` and return its path."""
@@ -155,6 +175,11 @@ class NgspiceBackend(CrossbarBackend):
                 return f"device {device.name} has no differential equation, so ngspice can read it but not answer a {kind} phase"
         return network_refusal(network, kind, self._limit_s, self._machine.klu)
 
+    def stop_refusal(self, network: Network) -> str | None:
+        if self._runner is not None and self._runner.name == "subprocess":
+            return "the engine 'subprocess' cannot react inside a phase, so it answers no stop conditions; choose the engine 'lockstep'"
+        return None
+
     def describe(self) -> dict[str, Any]:
         machine = self._machine
         return {
@@ -175,6 +200,8 @@ class NgspiceBackend(CrossbarBackend):
             threads.shutdown(wait=True)
         if self._owned and self._runner is not None:
             self._runner.close()
+        if self._reacting is not None:
+            self._reacting.close()
 
 
 def _engine(given: str | SpiceEngine, workers: int, retries: int) -> SpiceEngine | None:

@@ -51,11 +51,14 @@ class PairedBackend(CrossbarBackend):
         noted = deviation(request, first, second)
         return PhaseResult(
             first.states, first.node_voltages, first.duration_fs, first.samples, first.net_charge, first.energy,
-            first.kcl_residual, (*first.applied, "paired"), first.saved, noted,
+            first.kcl_residual, (*first.applied, "paired"), first.saved, noted, first.stops,
         )  # fmt: skip
 
     def refusal(self, network: Network, kind: str) -> str | None:
         return self._first.refusal(network, kind) or self._second.refusal(network, kind)
+
+    def stop_refusal(self, network: Network) -> str | None:
+        return self._first.stop_refusal(network) or self._second.stop_refusal(network)
 
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "first": self._first.describe(), "second": self._second.describe()}

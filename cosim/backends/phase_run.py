@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -60,13 +62,18 @@ class Tolerances:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Point:
+class Point:
     """The network at one instant; ``solved`` are the states that it was solved for, near ``states``."""
 
     states: States
     solved: States
     device: States
     response: Response
+
+
+Watch = Callable[[int, float, float, Point, tuple[Response, ...]], None]
+"""Sees every step before it counts: stretch, shares of it where the step begins and ends, the network at its
+begin, responses at evenly spaced instants of it (two where it is straight between them)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +99,7 @@ class PhaseRun:
         self.stochastic = any(array.device.stochastic for array in self.arrays)
         self.responses: dict[int, Response] = {}
         self.steps = 0
+        self.watch: Watch | None = None
 
     @cached_property
     def table(self) -> FloatArray:
@@ -112,14 +120,14 @@ class PhaseRun:
             seen.append(g / (1.0 + array.cell.series_resistance * g) if array.cell.gated else g)
         return tuple(device), tuple(seen)
 
-    def point(self, drives: FloatArray, states: States) -> _Point:
+    def point(self, drives: FloatArray, states: States) -> Point:
         """Solve the network at one instant."""
         device, seen = self.conductances(states)
         if not np.any(np.abs(drives) > 0):
-            return _Point(states, states, device, network.silent(self.prepared, drives))
-        return _Point(states, states, device, network.solve(self.prepared, seen, drives[None, :])[0])
+            return Point(states, states, device, network.silent(self.prepared, drives))
+        return Point(states, states, device, network.solve(self.prepared, seen, drives[None, :])[0])
 
-    def frozen(self) -> list[_Point]:
+    def frozen(self) -> list[Point]:
         """Return the network at every corner with the states of the start; equal drives share a response."""
         states = self.request.states
         device, seen = self.conductances(states)
@@ -133,9 +141,9 @@ class PhaseRun:
         solved = network.solve(self.prepared, seen, self.table[distinct]) if distinct else []
         by_row = dict(zip(distinct, solved, strict=True))
         by_row[-1] = network.silent(self.prepared, self.table[0])
-        return [_Point(states, states, device, by_row[row]) for row in order]
+        return [Point(states, states, device, by_row[row]) for row in order]
 
-    def level(self, points: list[_Point]) -> tuple[Response, FloatArray] | None:
+    def level(self, points: list[Point]) -> tuple[Response, FloatArray] | None:
         """Return the one live response and its share at each corner, if the phase has but one.
 
         Most phases are single pulses: every instant is a multiple of one solution.
@@ -169,7 +177,7 @@ class PhaseRun:
             exposures.append(exposed.sum(axis=0))
         return changes, exposures
 
-    def moves(self, points: list[_Point]) -> _Moves:
+    def moves(self, points: list[Point]) -> _Moves:
         """Return what every stretch would move, all states taken as fixed.
 
         All cells at three instants an edge; those that move by more than `Tolerances.active` once more
@@ -197,7 +205,7 @@ class PhaseRun:
     def _swept(
         self,
         a: int,
-        points: list[_Point],
+        points: list[Point],
         voltage: FloatArray,
         cells: Any,
         nodes: FloatArray,
@@ -218,7 +226,7 @@ class PhaseRun:
         return change, np.add.reduceat(exposed, starts, axis=0)
 
     def _nodes(
-        self, points: list[_Point], nodes: FloatArray, rule: FloatArray
+        self, points: list[Point], nodes: FloatArray, rule: FloatArray
     ) -> tuple[NDArray[np.intp], FloatArray, FloatArray, list[int]]:
         """Return quadrature nodes of all stretches: stretch, weight [s], share of the way, first of each."""
         index: list[int] = []
@@ -248,7 +256,7 @@ class PhaseRun:
         return worst
 
 
-def still(run: PhaseRun, points: list[_Point]) -> States | None:
+def still(run: PhaseRun, points: list[Point]) -> States | None:
     """Return the final states if no state moves noticeably in the phase, and account it; else None."""
     single = run.level(points)
     if single is not None:
@@ -267,7 +275,7 @@ def still(run: PhaseRun, points: list[_Point]) -> States | None:
     return tuple(state + change for state, change in zip(run.request.states, changes, strict=True))
 
 
-def moving(run: PhaseRun, points: list[_Point], moves: _Moves) -> States:
+def moving(run: PhaseRun, points: list[Point], moves: _Moves) -> States:
     """Integrate the phase with moving states; returns the final ones."""
     current, travelled = points[0], 0.0
     run.responses[run.corners[0]] = current.response
@@ -285,7 +293,7 @@ def moving(run: PhaseRun, points: list[_Point], moves: _Moves) -> States:
     return current.states
 
 
-def _weak(run: PhaseRun, start: _Point, k: int, moves: _Moves, known: _Point | None) -> _Point:
+def _weak(run: PhaseRun, start: Point, k: int, moves: _Moves, known: Point | None) -> Point:
     """Advance over a stretch that moves little: conductances fixed, voltages as in the frozen network."""
     drives = run.table[k + 1]
     if known is not None:
@@ -297,20 +305,22 @@ def _weak(run: PhaseRun, start: _Point, k: int, moves: _Moves, known: _Point | N
     else:
         _, seen = run.conductances(start.solved)
         response = network.solve(run.prepared, seen, drives[None, :])[0]
+    if run.watch is not None:
+        run.watch(k, 0.0, 1.0, start, (start.response, response))
     run.ledger.linear(start.response, response, start.device, run.lengths[k])
     for sums, exposure in zip(run.exposure, moves.exposure, strict=True):
         sums += exposure[k]
     states = tuple(state + change[k] for state, change in zip(start.states, moves.change, strict=True))
-    return _Point(states, start.solved, start.device, response)
+    return Point(states, start.solved, start.device, response)
 
 
 def _strong(
     run: PhaseRun,
-    start: _Point,
-    points: list[_Point],
+    start: Point,
+    points: list[Point],
     k: int,
     moves: tuple[list[FloatArray], list[FloatArray]],
-) -> _Point:
+) -> Point:
     """Integrate one stretch between corners in steps, each as long as the tolerances allow."""
     longest = 1.0 / max(run.tolerances.refine, math.ceil(run.largest(moves[0]) / run.tolerances.move))
     done, width, current = 0.0, longest, start
@@ -331,7 +341,8 @@ def _strong(
         whole = done == 0.0 and end == 1.0
         known = moves if whole else None
         bend = constant and width > _FINEST_BEND
-        accepted = _step(run, current, drives, width * run.lengths[k], known, constant, bend)
+        watch = None if run.watch is None else functools.partial(run.watch, k, done, end)
+        accepted = take_step(run, current, drives, width * run.lengths[k], known, constant, bend, watch)
         if accepted is None:
             width *= 0.5
             if current.solved is not current.states:
@@ -343,7 +354,7 @@ def _strong(
 
 
 def _step_moves(
-    run: PhaseRun, start: _Point, end: Response, duration_s: float
+    run: PhaseRun, start: Point, end: Response, duration_s: float
 ) -> tuple[list[FloatArray], list[FloatArray]]:
     """Return per array change and exposure of all cells over a step at the voltages of its two ends."""
     changes, exposures = [], []
@@ -363,19 +374,21 @@ def _step_moves(
     return changes, exposures
 
 
-def _step(
+def take_step(
     run: PhaseRun,
-    start: _Point,
+    start: Point,
     drives: tuple[FloatArray, FloatArray],
     duration_s: float,
     moves: tuple[list[FloatArray], list[FloatArray]] | None,
     constant: bool,
     check_power: bool,
-) -> _Point | None:
+    watch: Callable[[Point, tuple[Response, ...]], None] | None,
+) -> Point | None:
     """Try one step; returns its end point, or None if it must be halved.
 
     ``moves``: change and exposure of all cells where they are known already; ``constant``: the drives do
-    not change over the step; ``check_power``: refuse a step in which the power bends too much.
+    not change over the step; ``check_power``: refuse a step in which the power bends too much;
+    ``watch`` sees the step before it counts.
     """
     middle = end = start
     if not constant:
@@ -406,16 +419,18 @@ def _step(
         return None
     if check_power and _bend(start, middle, end) > run.tolerances.power:
         return None
+    if watch is not None:
+        watch(start, (start.response, middle.response, end.response))
     if run.stochastic:
         for sums, exposure, mask, course in zip(run.exposure, exposures, masks, courses, strict=True):
             sums += exposure
             sums[mask] += course.exposure - exposure[mask]
     for point, weight in ((start, 1 / 6), (middle, 4 / 6), (end, 1 / 6)):
         run.ledger.add(point.response, point.device, weight * duration_s, weight * duration_s)
-    return _Point(tuple(wholes), end.solved, end.device, end.response)
+    return Point(tuple(wholes), end.solved, end.device, end.response)
 
 
-def _bend(start: _Point, middle: _Point, end: _Point) -> float:
+def _bend(start: Point, middle: Point, end: Point) -> float:
     """Return how far the power of a step bends: Simpson minus trapezoid, relative to the larger end.
 
     For a power that decays by a rate k over the step the bend is k^2/12, and the Simpson rule's error
@@ -428,9 +443,9 @@ def _bend(start: _Point, middle: _Point, end: _Point) -> float:
 
 def _courses(
     run: PhaseRun,
-    start: _Point,
-    middle: _Point,
-    end: _Point,
+    start: Point,
+    middle: Point,
+    end: Point,
     masks: list[Any],
     guesses: list[tuple[FloatArray, FloatArray] | None],
     duration_s: float,

@@ -1,4 +1,4 @@
-"""Line drivers: edges, output resistance, and the energy of charging a line.
+"""Line drivers: edges, output resistance, level shifters, compliance, and the energy of charging a line.
 
 In a quasi-static phase the network stores nothing, so the driver accounts the charge of its line:
 a line of capacitance C that swings by V and back takes C·V² from the supply.
@@ -6,11 +6,40 @@ a line of capacitance C that swings by V and back takes C·V² from the supply.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from cosim.records import Formula
-from cosim.units import OhmOrIdeal, Second, check, quantity
+from cosim.units import Ampere, Joule, OhmOrIdeal, Second, SquareMetre, Volt, Watt, check, quantity
+
+_NONE = "cosim: none unless asked for"
+
+
+@dataclass(frozen=True, slots=True)
+class LevelShifter:
+    """Between the logic and drivers of lines that swing further than the logic's supply."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    supply: Volt = quantity(
+        0.8, source="MNSIM 2.0, 28 nm logic, 0.8 V", doc="lines that swing further are shifted"
+    )
+    energy: Joule = quantity(0.0, source=_NONE, doc="per shifted line and pulse")
+    delay: Second = quantity(0.0, source=_NONE, doc="before a pulse on a shifted line")
+    area: SquareMetre = quantity(0.0, source=_NONE, doc="per line")
+
+    def __post_init__(self) -> None:
+        check(self.supply > 0, "level_shifter", "supply", "above zero", self.supply)
+        for name in ("energy", "delay", "area"):
+            check(getattr(self, name) >= 0, "level_shifter", name, "zero or above", getattr(self, name))
+
+    def formula(self) -> Formula:
+        """Return how the energy is computed."""
+        return Formula(
+            "shifted lines * energy",
+            f"energy = {self.energy:.6g} J, lines that swing further than {self.supply:.6g} V",
+            "hardware.driver.level_shifter.energy",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +57,16 @@ class Driver:
     fall: Second = quantity(
         1e-9, source="TU Delft CIM tile: half of its 2 ns clock", doc="100 to 0 % of an edge"
     )
+    level_shifter: LevelShifter = field(default_factory=LevelShifter)
+    compliance: Ampere | None = quantity(
+        None,
+        source=_NONE,
+        doc="current of a word line beyond which a phase is counted; it is not limited",
+    )
+    area: SquareMetre = quantity(
+        0.0, source="cosim: with the DAC, whose area is that of a row driver", doc="per line"
+    )
+    leakage: Watt = quantity(0.0, source=_NONE, doc="of each line driver, all through the run")
 
     def __post_init__(self) -> None:
         check(
@@ -39,6 +78,15 @@ class Driver:
         )
         check(self.rise >= 1e-15, "driver", "rise", "at least 1 fs", self.rise)
         check(self.fall >= 1e-15, "driver", "fall", "at least 1 fs", self.fall)
+        check(
+            self.compliance is None or self.compliance > 0,
+            "driver",
+            "compliance",
+            "above zero",
+            self.compliance,
+        )
+        check(self.area >= 0, "driver", "area", "zero or above", self.area)
+        check(self.leakage >= 0, "driver", "leakage", "zero or above", self.leakage)
 
     def line_formula(self, capacitance: float) -> Formula:
         """Return how the charging energy of a line is computed."""

@@ -1,161 +1,95 @@
-"""Reads: word-line amplitudes in, bit-line currents out, through DAC, array, sense and shared ADCs.
+"""Reads: word-line codes in, bit-line currents out, through DAC, array, sense and shared ADCs.
 
-One product is: DAC conversion, edge, settling, sample-and-hold, edge back, ADC conversions of all columns
-on the bank's converters, digital combination. The strobe lies at the end of the settling.
+A product is one array phase or several, as its input coding says. Each is: DAC conversion, edge, settling,
+sample-and-hold, edge back, ADC conversions of all columns on the bank's converters, digital combination. With
+``sense.holds`` sample-and-holds per column the array goes on while up to so many samples, less one, are
+converted; the phases of one tile stay in order.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+import simpy
 
-from cosim.components.adc import Codes
 from cosim.components.bank import Process
+from cosim.components.coding import CodedInputs, InputCoding
+from cosim.components.read_phases import (
+    AdcRange,
+    ReadTiming,
+    adc_range,
+    charging_energy,
+    read_drives,
+    read_timing,
+    sense_energy,
+    width_drives,
+    width_timing,
+)
 from cosim.components.tile import Tile
-from cosim.crossbar.backend import PhaseResult
-from cosim.crossbar.drive import Phase, Waveform, distinct, level, pulse
+from cosim.crossbar.drive import Phase
 from cosim.devices.base import FloatArray
-from cosim.records import BusyRecord, ConversionRecord
+from cosim.errors import DeviceError
+from cosim.records import BusyRecord
 from cosim.units import femtoseconds, seconds
 
 
-@dataclass(frozen=True, slots=True)
-class AdcRange:
-    """Input range of the ADC for an operation [V], and whether it was calibrated from the work."""
-
-    low: float
-    high: float
-    calibrated: bool
-
-
-def adc_range(tile: Tile, currents: FloatArray) -> AdcRange:
-    """Return the ADC range for an operation whose ideal bit-line currents [A] are known.
-
-    A fixed range is taken as it is; ``calibrated`` spans from 0 V (or the most negative value) to the
-    largest one.
-    """
-    setting = tile.periphery.adc.range
-    if not isinstance(setting, str):
-        return AdcRange(setting[0], setting[1], calibrated=False)
-    voltage = np.asarray(currents) * tile.periphery.sense.gain
-    high = float(voltage.max(initial=0.0))
-    low = min(0.0, float(voltage.min(initial=0.0)))
-    return AdcRange(low, high if high > low else low + tile.periphery.sense.gain * 1e-9, calibrated=True)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadTiming:
-    """Durations of a read phase [fs]; ``hold`` runs from the end of the edge to the strobe."""
-
-    rise: int
-    hold: int
-    sample: int
-    fall: int
-    origin: str
-
-    @property
-    def duration(self) -> int:
-        """Whole duration of the circuit phase [fs]."""
-        return self.rise + self.hold + self.sample + self.fall
-
-    @property
-    def strobe(self) -> int:
-        """Strobe, from the start of the phase [fs]."""
-        return self.rise + self.hold
-
-
-def read_timing(tile: Tile) -> ReadTiming:
-    """Return the timing that the components give: edges, line RC, sense settling, sample-and-hold.
-
-    Settling of the lines to B bits takes (B + 1) ln 2 times the Elmore delay of word and bit line.
-    """
-    p, array, c = tile.periphery, tile.array, tile.capacitance
-    word = array.r_left + float(array.word_segments[0].sum()) / 2
-    bit = array.r_bottom + float(array.bit_segments[:, 0].sum()) / 2
-    line_s = (p.adc.bits + 1) * math.log(2) * (word * c.word + bit * c.bit)
-    hold = femtoseconds(p.sense.settling) + femtoseconds(line_s)
-    return ReadTiming(
-        femtoseconds(p.driver.rise), max(hold, 1), femtoseconds(p.sense.sample_time), femtoseconds(p.driver.fall),
-        "driver.rise + sense.settling + line settling + sense.sample_time + driver.fall",
-    )  # fmt: skip
-
-
-def read_drives(tile: Tile, voltage: FloatArray, rows: range, timing: ReadTiming) -> dict[str, Waveform]:
-    """Return the drives of a read: ``voltage`` [V] on the word lines, bit lines at virtual ground.
-
-    ``rows`` are the rows whose gates are on (1T1R).
-    """
-    array = tile.array
-    ground = level(0.0)
-    drives: dict[str, Waveform] = dict.fromkeys(array.line_nets, ground)
-    for net, amplitude in zip(array.left or (), voltage.tolist(), strict=True):
-        if net is not None and amplitude:
-            drives[net] = pulse(
-                amplitude, rise_fs=timing.rise, width_fs=timing.hold + timing.sample, fall_fs=timing.fall
-            )
-    if array.gates is not None:
-        on = level(array.cell.gate_voltage)
-        for row in rows:
-            drives[array.gates[row]] = on
-    return drives
-
-
 def convert_inputs(tile: Tile, operation: int, kind: str, voltage: FloatArray) -> Process:
-    """Let the word-line DACs convert; returns the voltages that they make and the saturation count."""
-    dac = tile.periphery.dac
-    actual, saturated = dac.convert(voltage)
-    start, duration = tile.now, femtoseconds(dac.latency)
-    name = f"{tile.name}.dac"
-    tile.trace.capacities.setdefault(name, tile.array.rows)
-    driven = np.flatnonzero(np.asarray(voltage) != 0).tolist() or [0]
-    for unit in driven:
-        tile.trace.busy.append(BusyRecord(name, unit, operation, "convert", start, start, start + duration))
-    tile.energy(operation, -1, "dac", kind, len(driven) * dac.energy)
-    yield tile.environment.timeout(duration)
+    """Let the word-line DACs convert amplitudes; returns the voltages that they make and the saturation count."""
+    actual, saturated = tile.periphery.dac.convert(voltage)
+    driven = np.flatnonzero(np.asarray(voltage) != 0)
+    yield from _dac(tile, operation, kind, driven, tile.periphery.dac.energy, "dac")
     return actual, saturated
 
 
-def sense_energy(
-    tile: Tile, operation: int, phase: int, kind: str, result: PhaseResult, columns: int
-) -> None:
-    """Account the sense circuits of a phase: bias, virtual-ground supply current, samples."""
-    sense, nets = tile.periphery.sense, tile.network.net_index
-    charge = sum(
-        abs(float(result.net_charge[nets[net]])) for net in tile.array.bottom or () if net is not None
+def _dac(tile: Tile, operation: int, kind: str, driven: np.ndarray, energy: float, formula: str) -> Process:
+    start, duration = tile.now, femtoseconds(tile.periphery.dac.latency)
+    name = f"{tile.name}.dac"
+    tile.trace.capacities.setdefault(name, tile.array.rows)
+    first, units = (int(driven[0]), len(driven)) if len(driven) else (0, 1)
+    tile.trace.busy.append(
+        BusyRecord(name, first, operation, "convert", start, start, start + duration, 1, units)
     )
-    tile.energy(
-        operation, phase, "sense bias", kind, columns * sense.bias_power * seconds(result.duration_fs)
-    )
-    tile.energy(operation, phase, "sense virtual ground", kind, sense.supply * charge)
-    tile.energy(operation, phase, "sense sample", kind, columns * sense.sample_energy)
+    tile.energy(operation, -1, "dac", kind, units * energy, formula)
+    yield tile.environment.timeout(duration)
 
 
-def charging_energy(tile: Tile, operation: int, phase: int, drives: dict[str, Waveform], kind: str) -> None:
-    """Account C·V² of every line that swings in a phase (not where the network itself has capacitance)."""
-    if tile.network.has_capacitance:
-        return
-    array, c = tile.array, tile.capacitance
-    for component, ends, capacitance in (
-        ("word-line charging", array.left, c.word),
-        ("bit-line charging", array.bottom, c.bit),
-    ):
-        waves = list(filter(None, map(drives.get, filter(None, ends or ()))))
-        counts, total = Counter(map(id, waves)), 0.0
-        for wave in distinct(waves):
-            total += counts[id(wave)] * (max(wave.voltages) - min(wave.voltages)) ** 2
-        tile.energy(operation, phase, component, kind, capacitance * total)
+def convert_outputs(
+    tile: Tile, operation: int, kind: str, currents: FloatArray, span: AdcRange, column: int = 0
+) -> Process:
+    """Convert bit-line currents [A] of a read of `read_timing`; returns the `Codes` (values in volts).
 
-
-def convert_outputs(tile: Tile, operation: int, kind: str, currents: FloatArray, span: AdcRange) -> Process:
-    """Convert bit-line currents [A] on the shared ADCs; returns the `Codes` (values in volts)."""
-    adc = tile.periphery.adc
-    codes = adc.convert(currents * tile.periphery.sense.gain, span.low, span.high)
-    yield from tile.adc_bank.serve(operation, "convert", len(currents), adc.conversion_fs)
-    tile.energy(operation, -1, "adc", kind, len(currents) * adc.conversion_energy)
+    The currents are those of neighbouring columns, ``column`` the first of them.
+    """
+    codes, _ = yield from _convert(tile, operation, kind, currents, span, read_timing(tile), column)
     return codes
+
+
+def _convert(
+    tile: Tile, operation: int, kind: str, currents: FloatArray, span: AdcRange, timing: ReadTiming, column: int = 0,
+) -> Process:  # fmt: skip
+    """Sense and convert mean currents [A]; returns the `Codes` and how many were metastable."""
+    adc, sense = tile.periphery.adc, tile.periphery.sense
+    rng = tile.draws("sense") if sense.random else None
+    voltage = sense.output(currents, timing.window_s, rng)
+    sampled = tile.now - timing.fall
+    if sense.kind == "comparator":
+        codes, unsure = sense.decide(voltage, rng)
+        yield from tile.wait(operation, "convert", "comparators", sense.resolve_time)
+        tile.energy(operation, -1, "comparator", kind, len(currents) * sense.decision_energy)
+        return codes, unsure
+    starts = yield from tile.adc_bank.serve(
+        operation, "convert", len(currents), adc.interval_fs, latency_fs=adc.latency_fs, owner=tile.name,
+        places=(column, tile.array.columns),
+    )  # fmt: skip
+    if sense.hold_leakage:
+        voltage = sense.held(voltage, np.array([seconds(start - sampled) for start in starts]))
+    rng = tile.draws("adc") if adc.errors.random else None
+    codes = adc.convert(voltage, span.low, span.high, rng)
+    tile.energy(operation, -1, "adc", kind, len(currents) * adc.conversion_energy)
+    tile.energy(operation, -1, "mux", kind, len(currents) * adc.mux.energy)
+    return codes, 0
 
 
 def select_rows(tile: Tile, operation: int, kind: str, rows: int) -> Process:
@@ -171,37 +105,123 @@ def select_rows(tile: Tile, operation: int, kind: str, rows: int) -> Process:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
-    """Result of one matrix-vector product on one tile: currents as measured [A] and how many saturated."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Multiplication:
+    """The products of one read operation on one tile: coded inputs, ADC range, timing by phase."""
+
+    operation: int
+    coding: InputCoding
+    coded: CodedInputs
+    span: AdcRange
+    timings: tuple[ReadTiming, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Products:
+    """Results of a tile: currents as measured ``(vectors, columns)`` [A]; what was converted, for the first vectors.
+
+    ``sampled``, ``codes``, ``values``, ``outside`` have the shape ``(kept vectors, phases, columns)``.
+    """
 
     currents: FloatArray
-    dac_saturated: int
-    adc_saturated: int
-    phase: int
+    sampled: FloatArray
+    codes: np.ndarray
+    values: FloatArray
+    outside: np.ndarray
+    saturated: int = 0
+    metastable: int = 0
+
+    @classmethod
+    def empty(cls, vectors: int, phases: int, columns: int, kept: int) -> Products:
+        """Return results of which nothing is known yet; the conversions of ``kept`` vectors are kept."""
+        shape = (min(kept, vectors), phases, columns)
+        return cls(
+            np.zeros((vectors, columns)), np.zeros(shape), np.zeros(shape, dtype=np.int64), np.zeros(shape),
+            np.zeros(shape, dtype=np.bool_),
+        )  # fmt: skip
 
 
-def multiply(
-    tile: Tile, operation: int, vector: int, voltage: FloatArray, span: AdcRange, timing: ReadTiming
-) -> Process:
-    """Run one product with word-line voltages ``voltage`` [V]; returns a `Product`."""
-    array = tile.array
-    actual, dac_saturated = yield from convert_inputs(tile, operation, "convert", voltage)
-    drives = read_drives(tile, actual, range(array.rows), timing)
-    nets = tuple(net for net in array.bottom or () if net is not None)
-    phase = Phase("read", timing.duration, drives, (timing.strobe,))
-    index, result = yield from tile.run_phase(operation, phase, timing.origin)
-    charging_energy(tile, operation, index, drives, "read")
-    sense_energy(tile, operation, index, "read", result, len(nets))
-    sampled = -result.samples.current[0, [tile.network.net_index[net] for net in nets]]
-    codes: Codes = yield from convert_outputs(tile, operation, "convert", sampled, span)
-    measured = codes.values / tile.periphery.sense.gain
-    for column, (true, code, value, over) in enumerate(
-        zip(sampled.tolist(), codes.codes.tolist(), measured.tolist(), codes.saturated.tolist(), strict=True)
-    ):
-        tile.trace.conversions.append(
-            ConversionRecord(operation, vector, tile.name, column, true, code, value, over)
+def prepare(
+    tile: Tile, operation: int, coding: InputCoding, voltage: FloatArray, profile: FloatArray
+) -> Multiplication:
+    """Return the products of wanted word-line voltages ``(vectors, rows)`` [V] on a tile.
+
+    ``profile``: voltages of the same kind, from which a calibrated ADC range is taken.
+    """
+    dac, sense = tile.periphery.dac, tile.periphery.sense
+    coded = coding.encode(dac, voltage)
+    times = timings(tile, coding, coded)
+    samples, phase = coding.profile(dac, profile)
+    gain = np.array([sense.transfer(timing.window_s) for timing in times])
+    currents = (samples @ tile.seen_conductance()) * (gain / gain[0])[phase][:, None]
+    return Multiplication(operation, coding, coded, adc_range(tile, currents, times[0].window_s), times)
+
+
+def timings(tile: Tile, coding: InputCoding, coded: CodedInputs) -> tuple[ReadTiming, ...]:
+    """Return the timing of every array phase of a product.
+
+    Raises `DeviceError` where the sense circuit cannot measure what the coding gives.
+    """
+    kind = tile.periphery.sense.kind
+    if coding.by_charge and kind != "integrator":
+        raise DeviceError(
+            f"sense.kind: must be integrator for coding {coding.name}, whose result is a charge, not {kind}"
         )
-    yield from tile.wait(operation, "combine", "sequencer", tile.periphery.sequencer.combine_time)
-    tile.energy(operation, -1, "digital", "combine", len(nets) * tile.periphery.sequencer.combine_energy)
-    return Product(measured, dac_saturated, int(codes.saturated.sum()), index)
+    if coded.spans is None:
+        return (read_timing(tile),) * coded.phases
+    return tuple(width_timing(tile, int(span)) for span in coded.spans)
+
+
+def multiply(tile: Tile, job: Multiplication, vectors: range, results: Products) -> Process:
+    """Run the products of some vectors, phase by phase; fills ``results``."""
+    pending: deque[simpy.Process] = deque()
+    dac = tile.periphery.dac
+    energy, key = job.coding.energy(dac), f"dac {job.coding.name}"
+    tile.trace.formulas.setdefault(f"{tile.name}/{key}", job.coding.formula(dac))
+    for vector in vectors:
+        for phase in range(job.coded.phases):
+            while len(pending) >= tile.periphery.sense.holds:
+                yield pending.popleft()
+            amplitude = job.coded.amplitude[phase, vector]
+            yield from _dac(tile, job.operation, "convert", np.flatnonzero(amplitude), energy, key)
+            sampled = yield from _array_phase(tile, job, vector, phase)
+            pending.append(tile.environment.process(_finish(tile, job, vector, phase, sampled, results)))
+    while pending:
+        yield pending.popleft()
+
+
+def _array_phase(tile: Tile, job: Multiplication, vector: int, phase: int) -> Process:
+    """Run one array phase; returns the mean bit-line currents [A] that the sense circuits see."""
+    timing, coded = job.timings[phase], job.coded
+    amplitude = coded.amplitude[phase, vector]
+    if coded.slots is None:
+        drives = read_drives(tile, amplitude, range(tile.array.rows), timing)
+    else:
+        drives = width_drives(tile, amplitude, coded.slots[phase, vector], timing)
+    index, result = yield from tile.run_phase(
+        job.operation, Phase("read", timing.duration, drives, (timing.strobe,)), timing.origin
+    )
+    charging_energy(tile, job.operation, index, drives, "read")
+    nets = [tile.network.net_index[net] for net in tile.array.bottom or () if net is not None]
+    sense_energy(tile, job.operation, index, "read", result, len(nets))
+    if tile.periphery.sense.kind == "integrator":
+        return -result.net_charge[nets] / timing.window_s
+    return -result.samples.current[0, nets]
+
+
+def _finish(
+    tile: Tile, job: Multiplication, vector: int, phase: int, sampled: FloatArray, results: Products
+) -> Process:
+    """Convert one sample of all columns and add it to the product."""
+    timing = job.timings[phase]
+    codes, unsure = yield from _convert(tile, job.operation, "convert", sampled, job.span, timing)
+    measured = codes.values / tile.periphery.sense.transfer(timing.window_s)
+    results.currents[vector] += job.coded.weights[phase] * measured
+    results.saturated += int(np.count_nonzero(codes.saturated))
+    results.metastable += unsure
+    if vector < len(results.codes):
+        results.sampled[vector, phase], results.codes[vector, phase] = sampled, codes.codes
+        results.values[vector, phase], results.outside[vector, phase] = measured, codes.saturated
+    control = tile.periphery.sequencer
+    yield from tile.wait(job.operation, "combine", "sequencer", control.combine_time)
+    tile.energy(job.operation, -1, "digital", "combine", len(sampled) * control.combine_energy)

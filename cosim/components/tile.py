@@ -16,7 +16,8 @@ import numpy as np
 import simpy
 
 from cosim.components.adc import Adc
-from cosim.components.bank import Bank, Process
+from cosim.components.bank import ConverterBank, Process, make_bank
+from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
 from cosim.components.sense import Sense
@@ -27,7 +28,7 @@ from cosim.crossbar.network import CrossbarArray, Network
 from cosim.devices.base import FloatArray
 from cosim.errors import CosimError, InputError, PhaseError, UnsupportedRequestError
 from cosim.records import BusyRecord, Formula, PhaseRecord, Trace
-from cosim.rng import shell_uniforms, stream_seed
+from cosim.rng import shell_uniforms, stream, stream_seed
 from cosim.units import femtoseconds, seconds
 
 PHASE_KINDS = ("read", "verify", "write")
@@ -67,6 +68,7 @@ class Periphery:
     driver: Driver = field(default_factory=Driver)
     sense: Sense = field(default_factory=Sense)
     sequencer: Sequencer = field(default_factory=Sequencer)
+    comparator: Comparator = field(default_factory=Comparator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Tile:
         capacitance: LineCapacitance,
         backends: Mapping[str, CrossbarBackend],
         *,
-        adc_bank: Bank | None,
+        adc_bank: ConverterBank | None,
         temperature: float,
         seed: int,
     ) -> None:
@@ -102,10 +104,17 @@ class Tile:
         self.node_voltages: tuple[FloatArray, ...] | None = None
         self.backends = dict(backends)
         self.temperature = temperature
-        self.adc_bank = adc_bank or Bank(environment, trace, f"{name}.adc", periphery.adc.count)
+        adc = periphery.adc
+        self.adc_bank = adc_bank or make_bank(
+            environment, trace, f"{name}.adc", adc.count, adc.assignment, adc.arbitration
+        )
+        self.adc_bank.name_owner(name)
         self._busy = simpy.Resource(environment, capacity=1)
         self._last_fs = int(environment.now)
+        self.over_compliance = 0
         self._seed = stream_seed(seed, f"tiles/{name}/phases")
+        self._root = seed
+        self._draws: dict[str, int] = {}
         self._count = 0
         trace.capacities[f"{name}.array"] = 1
         self._register_formulas()
@@ -141,12 +150,25 @@ class Tile:
         self.trace.busy.append(BusyRecord(name, 0, operation, kind, start, start, start + duration))
         yield self.environment.timeout(duration)
 
-    def energy(self, operation: int, phase: int, component: str, kind: str, energy_j: float) -> None:
-        """Account an energy [J] of a component of the periphery."""
+    def energy(
+        self,
+        operation: int,
+        phase: int,
+        component: str,
+        kind: str,
+        energy_j: float,
+        formula: str | None = None,
+    ) -> None:
+        """Account an energy [J] of a component of the periphery; ``formula``: its key, where not the component."""
         if energy_j:
             self.trace.energy(
-                operation, phase, self.name, component, kind, energy_j, f"{self.name}/{component}"
+                operation, phase, self.name, component, kind, energy_j, f"{self.name}/{formula or component}"
             )
+
+    def draws(self, component: str) -> np.random.Generator:
+        """Return the generator of a component's next random event; each event has a stream of its own."""
+        count = self._draws[component] = self._draws.get(component, 0) + 1
+        return stream(self._root, f"tiles/{self.name}/{component}/{count}")
 
     def run_phase(self, operation: int, phase: Phase, duration_from: str) -> Process:
         """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``."""
@@ -199,6 +221,7 @@ class Tile:
             outside = int(np.count_nonzero((state < low) | (state > high)))
             state = np.clip(state, low, high)
         self.state = state
+        self._check_compliance(result)
         self.node_voltages = result.node_voltages
         self._last_fs = start + result.duration_fs
         e = result.energy
@@ -226,17 +249,30 @@ class Tile:
                 trace.energy(operation, index, self.name, component, phase.kind, value, component)
         return index
 
+    def _check_compliance(self, result: PhaseResult) -> None:
+        """Count a phase in which a word line carries more than the compliance, at a strobe or in the mean."""
+        compliance = self.periphery.driver.compliance
+        if compliance is None:
+            return
+        nets = [self.network.net_index[net] for net in self.array.left or () if net is not None]
+        mean = np.abs(result.net_charge[nets]) / seconds(result.duration_fs)
+        strobed = np.abs(result.samples.current[:, nets]) if len(result.samples.times_fs) else mean[None]
+        self.over_compliance += bool(max(float(mean.max()), float(strobed.max())) > compliance)
+
     def _register_formulas(self) -> None:
         p, formulas = self.periphery, self.trace.formulas
         formulas.update(NETWORK_FORMULAS)
         formulas[f"{self.name}/dac"] = p.dac.formula()
         formulas[f"{self.name}/adc"] = p.adc.formula()
+        formulas[f"{self.name}/mux"] = p.adc.mux.formula()
         for component, formula in p.sense.formulas().items():
-            formulas[f"{self.name}/sense {component}"] = formula
+            formulas[f"{self.name}/{component}"] = formula
+        formulas[f"{self.name}/level shifters"] = p.driver.level_shifter.formula()
         formulas[f"{self.name}/word-line charging"] = p.driver.line_formula(self.capacitance.word)
         formulas[f"{self.name}/bit-line charging"] = p.driver.line_formula(self.capacitance.bit)
         formulas[f"{self.name}/gate-line charging"] = p.driver.line_formula(self.capacitance.gate)
         formulas[f"{self.name}/digital"] = p.sequencer.combine_formula()
+        formulas[f"{self.name}/comparator"] = p.comparator.formula()
 
 
 def aged_state(

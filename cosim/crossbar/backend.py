@@ -21,6 +21,7 @@ import numpy as np
 
 from cosim.crossbar.drive import Phase
 from cosim.crossbar.network import Network
+from cosim.crossbar.stopping import Stop
 from cosim.devices.base import FloatArray
 from cosim.devices.registry import unknown
 from cosim.errors import UnknownNameError
@@ -127,8 +128,8 @@ class Deviation:
 class PhaseResult:
     """The outcome of a phase, atomic: it is committed as a whole or not at all.
 
-    ``duration_fs`` is the true duration (shorter than asked for after a stop). ``net_charge`` [C]:
-    per net, the integral of the current into the array. ``kcl_residual``: largest relative violation
+    ``duration_fs`` is the true duration (shorter than asked for after a stop); strobes after it are left
+    out of ``samples``. ``stops``: the stop conditions that were met. ``net_charge`` [C]: per net, the integral of the current into the array. ``kcl_residual``: largest relative violation
     of Kirchhoff's current law. ``applied`` lists what the backend did beside solving (for example
     ``stochastic``, ``plain_resistors``).
     """
@@ -143,6 +144,7 @@ class PhaseResult:
     applied: tuple[str, ...] = ()
     saved: SavedWaveforms | None = None
     deviation: Deviation | None = None
+    stops: tuple[Stop, ...] = ()
 
 
 class CrossbarBackend(ABC):
@@ -169,6 +171,13 @@ class CrossbarBackend(ABC):
         """Return why phases of this kind on this network cannot be answered, or None.
 
         Asked once when a system is built, so that a person learns it before the run.
+        """
+        return None
+
+    def stop_refusal(self, network: Network) -> str | None:
+        """Return why phases with stop conditions on this network cannot be answered, or None.
+
+        Asked when a system is built, where an operation is going to need them.
         """
         return None
 

@@ -77,7 +77,8 @@ class StopCondition:
     """Ends a phase early: when a net's voltage or current crosses a threshold.
 
     ``threshold`` in volt or ampere; the crossing counts in the given direction, and ``delay_fs`` later
-    the drivers of ``nets`` ramp to ``level`` [V] within ``ramp_fs``.
+    the drivers of ``nets`` ramp to ``level`` [V] within ``ramp_fs``. A current is positive into the
+    array. See `cosim.crossbar.stopping` for what follows. A net that nothing conducts to never crosses.
     """
 
     net: str
@@ -88,6 +89,18 @@ class StopCondition:
     nets: tuple[str, ...]
     level: float
     ramp_fs: int
+
+    def __post_init__(self) -> None:
+        if not abs(self.threshold) < float("inf") or not abs(self.level) < float("inf"):
+            raise CrossbarError(
+                f"threshold and level of a stop condition must be finite, not {self.threshold} and {self.level}"
+            )
+        if self.delay_fs < 0 or self.ramp_fs < 1:
+            raise CrossbarError(
+                f"the delay of a stop condition must not be negative and its ramp last at least 1 fs, not {self.delay_fs} and {self.ramp_fs} fs"
+            )
+        if not self.nets:
+            raise CrossbarError("a stop condition must name the nets whose drivers ramp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +125,12 @@ class Phase:
             raise CrossbarError(
                 f"the strobes {self.strobes_fs} must lie within the phase of {self.duration_fs} fs"
             )
+        for stop in self.stops:
+            floating = [net for net in stop.nets if net not in self.drives]
+            if floating:
+                raise CrossbarError(
+                    f"a stop condition must name driven nets to ramp, but nothing drives {floating[0]}"
+                )
 
     def corners_fs(self) -> tuple[int, ...]:
         """Return every instant where a drive bends or a strobe samples, with 0 and the end."""

@@ -29,14 +29,16 @@ The inside follows from the outside: ``i = K E_b^T x_b - Q E_a^T x_a``, ``v = P 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from cosim.crossbar.line_values import FloatArray
 
+IntArray = NDArray[np.intp]
 Sizes = tuple[int, int, int, int]
 """Number of ports at the left, right, top and bottom of a tile."""
 
@@ -44,7 +46,7 @@ LAST_SHARED = 4
 """Merges over at most so many ports are done with the batch index last, larger ones by BLAS."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Half:
     """How the ports of one of two merging tiles are used; all slices in the order of the ports."""
 
@@ -60,6 +62,20 @@ class Half:
     def size(self) -> int:
         """Number of ports that stay."""
         return int(self.packed[-1].stop)
+
+    @cached_property
+    def ports(self) -> IntArray:
+        """The ports that stay, one by one."""
+        return _flat(self.rest)
+
+    @cached_property
+    def targets(self) -> IntArray:
+        """Their places in the merged tile."""
+        return _flat(self.place)
+
+
+def _flat(parts: tuple[slice, ...]) -> IntArray:
+    return np.concatenate([np.arange(part.start, part.stop) for part in parts])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +161,8 @@ def merge(a: FloatArray, b: FloatArray, plan: Layout) -> tuple[FloatArray, Merge
     k = np.asarray(np.linalg.inv(inner), dtype=np.float64)
     p, q = z @ k, k @ y
     change_a, change_b = (e_a @ q) @ e_a.swapaxes(-1, -2), (e_b @ p) @ e_b.swapaxes(-1, -2)
-    across = (e_a @ k) @ e_b.swapaxes(-1, -2)
+    fewer = e_b.shape[-2] < e_a.shape[-2]
+    across = e_a @ (k @ e_b.swapaxes(-1, -2)) if fewer else (e_a @ k) @ e_b.swapaxes(-1, -2)
     ports = sum(plan.sizes)
     h = np.empty((*a.shape[:-2], ports, ports))
     for x, from_x, to_x in zip(one.packed, one.rest, one.place, strict=True):
@@ -214,13 +231,13 @@ def leaves(
     conductance: FloatArray,
     right: FloatArray,
     above: FloatArray,
-    shunt_word: FloatArray | float,
-    shunt_bit: FloatArray | float,
+    shunt_word: FloatArray,
+    shunt_bit: FloatArray,
 ) -> FloatArray:
-    """Return all cells as tiles with the batch last, ``(4, 4, rows, columns)``; arguments ``(rows, columns)``."""
+    """Return all cells as tiles with the batch last, ``(4, 4, ...)``; arguments ``(...)``."""
     h = np.zeros((4, 4, *conductance.shape))
-    h[0, 0] = -conductance - shunt_word
-    h[3, 3] = -conductance - shunt_bit
+    np.subtract(-conductance, shunt_word, out=h[0, 0])
+    np.subtract(-conductance, shunt_bit, out=h[3, 3])
     h[0, 3] = h[3, 0] = conductance
     h[0, 1] = h[1, 0] = h[2, 3] = h[3, 2] = 1.0
     h[1, 1], h[2, 2] = right, above

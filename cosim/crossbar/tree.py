@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cosim.crossbar.lines import DEFAULT_TOLERANCE, KernelName, LineSolution, LineSystem, solve_lines
-from cosim.crossbar.tiles import LAST_SHARED, Merge, Sizes, layout, leaves, merge, merge_last
-from cosim.crossbar.tree_descent import Block, Level, Node, descend, down_block
+from cosim.crossbar.tiles import Merge, Sizes, layout, merge
+from cosim.crossbar.tree_blocks import Cells, merge_block
+from cosim.crossbar.tree_descent import Block, Node, descend, down_block
 from cosim.crossbar.tree_ends import IntArray, find_islands, place_of, root_ends
 from cosim.errors import CrossbarError
 
@@ -31,6 +32,10 @@ _BLOCK = 8192
 
 _PADDING = 1.1
 """Lines are padded by at most a tenth."""
+
+
+_Tile = tuple[int, "FloatArray", Sizes]
+"""Number of a tile, its matrix, its ports."""
 
 
 @cache
@@ -115,56 +120,37 @@ class LineTree:
 
         Done block by block of base tiles, so that what is at work stays in the cache.
         """
-        (height, width), cells = self.base, self._leaves()
+        (height, width), cells = self.base, self._cells()
         rows, columns = _grid(self.shape, self.base)
         tiles = np.empty((rows, columns, 2 * (height + width), 2 * (height + width)))
         wide = max(1, min(columns, _BLOCK // (height * width)))
         tall = max(1, _BLOCK // (height * width * wide))
         for i in range(0, rows, tall):
             for j in range(0, columns, wide):
-                block = cells[:, :, i * height : (i + tall) * height, j * width : (j + wide) * width]
-                levels: list[Level] = []
-                tiles[i : i + tall, j : j + wide] = self._block(block, levels)
+                block = cells.cut(
+                    slice(i * height, (i + tall) * height), slice(j * width, (j + wide) * width)
+                )
+                tiles[i : i + tall, j : j + wide], levels = merge_block(block, self.base, self.kept)
                 if self.kept:
                     self.blocks.append(Block(i, j, levels))
         self.block_tiles = (tall, wide)
         return tiles, (height, height, width, width)
 
-    def _block(self, h: FloatArray, levels: list[Level]) -> FloatArray:
-        """Merge cells ``(4, 4, rows, columns)`` to base tiles; append the merges."""
-        (height, width), last = self.base, True
-        sizes: Sizes = (1, 1, 1, 1)
-        while (sizes[0], sizes[2]) != (height, width):
-            horizontal = sizes[2] < width and (sizes[2] <= sizes[0] or sizes[0] == height)
-            shared = sizes[0] if horizontal else sizes[2]
-            if last and shared > LAST_SHARED:
-                h, last = _front(h), False
-            plan = layout(horizontal, sizes, sizes)
-            first, second = _pairs(h, horizontal, last)
-            a, b = (first, second) if plan.a_first else (second, first)
-            h, kept = merge_last(a, b, plan) if last else merge(a, b, plan)
-            if self.kept:
-                levels.append(Level(plan, horizontal, _front_merge(kept) if last else kept))
-            sizes = plan.sizes
-        return _front(h) if last else h
-
-    def _leaves(self) -> FloatArray:
+    def _cells(self) -> Cells:
+        """Return the cells with the padding; a padded cell is open and has wires of 0 ohm."""
         system, pad = self.system, self.pad_rows
         n = system.columns
-        right, above = np.zeros(self.shape), np.zeros(self.shape)
-        right[pad:, : n - 1], above[pad + 1 :, :n] = system.r_word, system.r_bit
+        cells = Cells(*(np.zeros(self.shape) for _ in range(5)))
+        cells.conductance[pad:, :n] = self.conductance
+        cells.right[pad:, : n - 1], cells.above[pad + 1 :, :n] = system.r_word, system.r_bit
         ends = np.broadcast_to(np.asarray(system.r_right, dtype=np.float64), (system.rows,))
-        right[pad:, -1] = np.where(np.isfinite(ends), ends, 0.0)
+        cells.right[pad:, -1] = np.where(np.isfinite(ends), ends, 0.0)
         ends = np.broadcast_to(np.asarray(system.r_top, dtype=np.float64), (n,))
-        above[0, :n] = np.where(np.isfinite(ends), ends, 0.0)
-        g, shunts = np.zeros(self.shape), []
-        g[pad:, :n] = self.conductance
-        for shunt in (system.shunt_word, system.shunt_bit):
-            padded = np.zeros(self.shape) if shunt is not None else 0.0
-            if shunt is not None and isinstance(padded, np.ndarray):
+        cells.above[0, :n] = np.where(np.isfinite(ends), ends, 0.0)
+        for padded, shunt in ((cells.shunt_word, system.shunt_word), (cells.shunt_bit, system.shunt_bit)):
+            if shunt is not None:
                 padded[pad:, :n] = shunt
-            shunts.append(padded)
-        return leaves(g, right, above, shunts[0], shunts[1])
+        return cells
 
     def _upper(self, tiles: FloatArray, sizes: Sizes) -> tuple[FloatArray, Sizes]:
         """Merge base tiles one by one; ports at an edge that is open all along are dropped first."""
@@ -183,31 +169,38 @@ class LineTree:
             horizontal = len(grid[0]) > 1 and (corner[3] <= corner[0] or len(grid) == 1)
             if not horizontal:
                 grid = [list(column) for column in zip(*grid, strict=True)]
-            merged = []
-            for line in grid:
-                pairs = [
-                    self._join(line[k], line[k + 1], horizontal, count) for k in range(0, len(line) - 1, 2)
-                ]
-                merged.append(pairs + line[len(pairs) * 2 :])
+            even = len(grid[0]) // 2 * 2
+            pairs = [(line[k], line[k + 1]) for line in grid for k in range(0, even, 2)]
+            joined = iter(self._join(pairs, horizontal, count))
+            merged = [[*(next(joined) for _ in range(even // 2)), *line[even:]] for line in grid]
             grid = merged if horizontal else [list(row) for row in zip(*merged, strict=True)]
         return grid[0][0][1], grid[0][0][2]
 
-    def _join(self, first: Any, second: Any, horizontal: bool, count: int) -> tuple[int, FloatArray, Sizes]:
-        plan = layout(horizontal, first[2], second[2])
-        a, b = (first, second) if plan.a_first else (second, first)
-        h, kept = merge(a[1], b[1], plan)
-        name = count + len(self.nodes)
-        if not self.kept:
-            kept = Merge(*[np.empty(0)] * 5)
-        self.nodes.append(Node(plan, a[0], b[0], kept))
-        self.parent[a[0]], self.parent[b[0]] = (name, True), (name, False)
-        return name, h, plan.sizes
+    def _join(self, pairs: list[tuple[_Tile, _Tile]], horizontal: bool, count: int) -> list[_Tile]:
+        """Merge pairs of tiles, those of equal sizes together; new tiles are numbered from ``count`` on."""
+        alike: dict[tuple[Sizes, Sizes], list[int]] = {}
+        for k, (first, second) in enumerate(pairs):
+            alike.setdefault((first[2], second[2]), []).append(k)
+        done: dict[int, _Tile] = {}
+        for (sizes, others), members in alike.items():
+            plan = layout(horizontal, sizes, others)
+            chosen = [pairs[k] if plan.a_first else pairs[k][::-1] for k in members]
+            a_tiles, b_tiles = (np.array([pair[side][1] for pair in chosen]) for side in (0, 1))
+            h, kept = merge(a_tiles, b_tiles, plan)
+            for place, (k, (a, b)) in enumerate(zip(members, chosen, strict=True)):
+                name = count + len(self.nodes)
+                node = kept.at((place,)) if self.kept else Merge(*[np.empty(0)] * 5)
+                self.nodes.append(Node(plan, a[0], b[0], node))
+                self.parent[a[0]], self.parent[b[0]] = (name, True), (name, False)
+                done[k] = (name, h[place], plan.sizes)
+        return [done[k] for k in range(len(pairs))]
 
     def _root(self, h: FloatArray) -> None:
         """Tie the ends: `response` and `transfer`."""
         ends = self.ends
         scale = np.where(ends.node, np.sqrt(ends.resistance), 1.0)
-        scale[ends.loose] = 1.0
+        loose = np.abs(np.diag(h)[ends.loose])  # balanced, else small conductances drown
+        scale[ends.loose] = 1.0 / np.sqrt(np.where(ends.node[ends.loose] & (loose > 0.0), loose, 1.0))
         inner = scale[:, None] * h * scale
         tied_nodes = np.flatnonzero(ends.node & np.isin(np.arange(ends.side.size), ends.tied))
         inner[tied_nodes, tied_nodes] -= 1.0
@@ -215,9 +208,12 @@ class LineTree:
             alone = np.flatnonzero(ends.side == side)[island[ends.line[ends.side == side]]]
             inner[alone, alone] -= 1.0
         inverse = scale[:, None] * np.linalg.inv(inner) * scale
-        transfer = inverse.copy()
-        transfer[tied_nodes] = -h[tied_nodes] @ inverse
-        transfer[tied_nodes, tied_nodes] += 1.0
+        transfer = inverse
+        if (scale[tied_nodes] > 0.0).all():  # by (S H S - 1) X = 1 the product below is known
+            transfer[tied_nodes] /= -(scale[tied_nodes] ** 2)[:, None]
+        else:
+            transfer[tied_nodes] = -h[tied_nodes] @ inverse
+            transfer[tied_nodes, tied_nodes] += 1.0
         t_nodes = np.flatnonzero(ends.node[ends.tied])
         currents = transfer[:, ends.tied][ends.tied].T.copy()
         currents[t_nodes] = -h[tied_nodes] @ transfer[ends.tied].T
@@ -343,22 +339,6 @@ def _base(lines: int) -> int:
 
 def _grid(shape: tuple[int, ...], base: tuple[int, int]) -> tuple[int, int]:
     return shape[0] // base[0], shape[1] // base[1]
-
-
-def _pairs(h: FloatArray, horizontal: bool, last: bool) -> tuple[FloatArray, FloatArray]:
-    """First and second of all neighbouring pairs (views)."""
-    if last:
-        return (h[..., 0::2], h[..., 1::2]) if horizontal else (h[:, :, 0::2], h[:, :, 1::2])
-    return (h[:, 0::2], h[:, 1::2]) if horizontal else (h[0::2], h[1::2])
-
-
-def _front(h: FloatArray) -> FloatArray:
-    """Batch axes from the end to the front."""
-    return np.ascontiguousarray(np.moveaxis(h, (2, 3), (0, 1)))
-
-
-def _front_merge(kept: Merge) -> Merge:
-    return Merge(_front(kept.e_a), _front(kept.e_b), _front(kept.k), _front(kept.p), _front(kept.q))
 
 
 @cache

@@ -73,12 +73,13 @@ class _Meeting:
     def add(self, in_a: bool, at: int, u: FloatArray, others: FloatArray) -> tuple[FloatArray, float]:
         """Bring ``u`` of cell ``at`` through the merge; return it and what its own ``R`` gains."""
         step, k = self.step, len(self.cells)
-        rest_a, rest_b, place_a, place_b, ports = _indices(step.plan)
-        s = u[step.plan.a.shared] if in_a else u[step.plan.b.shared]
-        stay, out = u[rest_a if in_a else rest_b], np.empty(ports)
+        plan = step.plan
+        a, b, ports = plan.a, plan.b, sum(plan.sizes)
+        s = u[a.shared] if in_a else u[b.shared]
+        stay, out = u[a.ports if in_a else b.ports], np.empty(ports)
         y_i, y_v = self.inner_i[k], self.inner_v[k]
         m = step.merge
-        own = _steps()[0](m.e_a, m.e_b, m.k, m.p, m.q, in_a, s, stay, place_a, place_b, y_i, y_v, out)
+        own = _steps()[0](m.e_a, m.e_b, m.k, m.p, m.q, in_a, s, stay, a.targets, b.targets, y_i, y_v, out)
         if k:
             gain = np.where(self.from_a[:k], self.shared[:k] @ y_i, self.shared[:k] @ y_v)
             others[self.cells] -= gain
@@ -177,16 +178,6 @@ def _change_merge(
     q += scaled_i * y_i
     k -= scaled_i * y_v
     p -= scaled_v * y_v
-
-
-@cache
-def _indices(plan: Layout) -> tuple[IntArray, IntArray, IntArray, IntArray, int]:
-    """Ports of the tiles that stay, and where they go, as index arrays; number of ports."""
-
-    def flat(parts: tuple[slice, ...]) -> IntArray:
-        return np.concatenate([np.arange(part.start, part.stop) for part in parts])
-
-    return flat(plan.a.rest), flat(plan.b.rest), flat(plan.a.place), flat(plan.b.place), sum(plan.sizes)
 
 
 class PendingCells:

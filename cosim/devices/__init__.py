@@ -1,24 +1,32 @@
 """Device models: physics and netlist side by side.
 
-Names: `DeviceModel`, `Subcircuit`, the models `Mss`, `Rs`, `Resistor`, the registry `find`, `models`,
+Names: `DeviceModel`, `Subcircuit`, the models, the registry `find`, `models`,
 `presets`, `find_preset`.
 """
 
 from cosim.devices.base import DeviceModel, FloatArray, Subcircuit
+from cosim.devices.ion_drift import IonDrift
 from cosim.devices.mss import Mss
+from cosim.devices.nonlinear_ion_drift import NonlinearIonDrift
 from cosim.devices.registry import find, find_preset, models, presets
 from cosim.devices.resistor import Resistor
 from cosim.devices.rs import RS_JSPICE, RS_KTRAM, Rs
+from cosim.devices.vteam import Vteam
+from cosim.devices.yakopcic import Yakopcic
 
 __all__ = [
     "RS_JSPICE",
     "RS_KTRAM",
     "DeviceModel",
     "FloatArray",
+    "IonDrift",
     "Mss",
+    "NonlinearIonDrift",
     "Resistor",
     "Rs",
     "Subcircuit",
+    "Vteam",
+    "Yakopcic",
     "find",
     "find_preset",
     "models",

@@ -87,6 +87,8 @@ class DeviceModel(ABC):
     """Whether ``current`` is ``conductance(state) * voltage``."""
     moves: ClassVar[bool] = True
     """Whether the state can change at all."""
+    accuracy: ClassVar[float] = 1e-12
+    """Largest error of ``advance``, relative to the range of the state: rounding for a closed form."""
     reference: ClassVar[str]
     """The published source of the equations."""
 
@@ -112,6 +114,14 @@ class DeviceModel(ABC):
         axes are those of the result too; ``duration`` is one number or an array that broadcasts with
         ``voltage``.
         """
+
+    def state_rate(self, state: FloatArray, voltage: FloatArray, temperature: float) -> FloatArray | None:
+        """Return dx/dt [1/s], which `advance` solves, or None for a model without a differential equation.
+
+        Arguments broadcast as in `advance`. The ends of `state_bounds` are hard stops: a state that gets
+        there stays until the rate changes its sign.
+        """
+        return None
 
     @property
     def stochastic(self) -> bool:

@@ -45,8 +45,8 @@ Bm p n i=v(p,n)*(v(x)/r_on+(1-v(x))/r_off)
 
 
 def _logistic(z: FloatArray) -> FloatArray:
-    """Return 1/(1+exp(-z)) without overflow."""
-    result: FloatArray = 0.5 * (1.0 + np.tanh(0.5 * z))
+    """Return 1/(1+exp(-z)), with all digits of small values and without overflow."""
+    result: FloatArray = 1.0 / (1.0 + np.exp(np.minimum(-z, 700.0)))
     return result
 
 
@@ -100,6 +100,12 @@ class Mss(DeviceModel):
     def _probabilities(self, voltage: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
         thermal = BOLTZMANN_OVER_CHARGE * temperature
         return _logistic((voltage - self.v_on) / thermal), _logistic(-(voltage + self.v_off) / thermal)
+
+    def state_rate(self, state: FloatArray, voltage: FloatArray, temperature: float) -> FloatArray:
+        """Return dx/dt [1/s]."""
+        on, off = self._probabilities(voltage, temperature)
+        result: FloatArray = ((1.0 - state) * on - state * off) / self.tau
+        return result
 
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float

@@ -12,16 +12,26 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from cosim.devices.base import DeviceModel
+from cosim.devices.ion_drift import IonDrift
 from cosim.devices.mss import Mss
+from cosim.devices.nonlinear_ion_drift import NonlinearIonDrift
 from cosim.devices.resistor import Resistor
 from cosim.devices.rs import RS_JSPICE, RS_KTRAM, Rs
+from cosim.devices.vteam import Vteam
+from cosim.devices.yakopcic import Yakopcic
 from cosim.errors import UnknownNameError
 
-_OURS: Mapping[str, type[DeviceModel]] = {model.name: model for model in (Mss, Rs, Resistor)}
+_OURS: Mapping[str, type[DeviceModel]] = {
+    model.name: model for model in (Mss, Rs, Resistor, IonDrift, NonlinearIonDrift, Vteam, Yakopcic)
+}
 _PRESETS: Mapping[str, DeviceModel] = {
     "rs-ktram": RS_KTRAM,
     "rs-jspice": RS_JSPICE,
     "mss-ktram": Mss(),
+    "ion-drift-hp": IonDrift(),
+    "nonlinear-ion-drift-team": NonlinearIonDrift(beta=9.0, chi=0.01),
+    "vteam-memtorch": Vteam(),
+    "yakopcic-sample": Yakopcic(),
     "mss-firm": Mss(r_on=100e3, r_off=1e6, v_on=0.6, v_off=0.6, tau=10e-6),
 }
 

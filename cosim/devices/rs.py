@@ -81,6 +81,13 @@ class Rs(DeviceModel):
         """Return G_min and G_max [S]."""
         return self.g_min, self.g_max
 
+    def state_rate(self, state: FloatArray, voltage: FloatArray, temperature: float) -> FloatArray:
+        """Return dx/dt [1/s]; the temperature has no effect."""
+        up = np.maximum(voltage - self.v_set, 0.0)
+        down = np.maximum(-voltage - self.v_reset, 0.0)
+        result: FloatArray = self.rate * (up * (1.0 - state) - down * state)
+        return result
+
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:

@@ -95,11 +95,12 @@ def stacked(values: Mapping[tuple[str, str], float]) -> list[tuple[str, float, l
 
 def timeline(trace: Trace, row_height: int) -> tuple[list[Row], int]:
     """Return the timeline rows of the resources and how many resources were left out."""
-    intervals: dict[str, dict[str, tuple[list[int], list[int]]]] = {}
-    for resource, _, _, kind, _, start, end in trace.busy:
-        starts, ends = intervals.setdefault(resource, {}).setdefault(kind, ([], []))
+    intervals: dict[str, dict[str, _Intervals]] = {}
+    for resource, _, _, kind, _, start, end, _, units in trace.busy:
+        starts, ends, used = intervals.setdefault(resource, {}).setdefault(kind, ([], [], []))
         starts.append(start)
         ends.append(end)
+        used.append(units)
     names = sorted(intervals)
     kept = names[:MAX_ROWS]
     rows = []
@@ -110,9 +111,11 @@ def timeline(trace: Trace, row_height: int) -> tuple[list[Row], int]:
     return rows, len(names) - len(kept)
 
 
-def _bands(
-    kinds: Mapping[str, tuple[list[int], list[int]]], end_fs: int, units: int, y: int, height: int
-) -> list[Band]:
+_Intervals = tuple[list[int], list[int], list[int]]
+"""Starts, ends [fs], and how many units each interval took."""
+
+
+def _bands(kinds: Mapping[str, _Intervals], end_fs: int, units: int, y: int, height: int) -> list[Band]:
     names = sorted(kinds)
     cover = np.array([_coverage(*kinds[kind], end_fs) for kind in names])
     total = np.clip(cover.sum(axis=0) / units, 0.0, 1.0)
@@ -120,21 +123,26 @@ def _bands(
     winner = cover.argmax(axis=0)
     bands = []
     for number, kind in enumerate(names):
-        starts, ends = kinds[kind]
+        busy = sum(used * (end - start) for start, end, used in zip(*kinds[kind], strict=True))
         own = np.where(winner == number, level, 0)
-        bands.append(Band(kind, sum(ends) - sum(starts), _paths(own, y, height)))
+        bands.append(Band(kind, busy, _paths(own, y, height)))
     return bands
 
 
-def _coverage(starts: Sequence[int], ends: Sequence[int], end_fs: int) -> NDArray[np.float64]:
+def _coverage(
+    starts: Sequence[int], ends: Sequence[int], used: Sequence[int], end_fs: int
+) -> NDArray[np.float64]:
     """Return the busy fraction of every timeline column, summed over units."""
     edges = np.arange(BINS + 1, dtype=np.float64)
     scale = BINS / end_fs
 
     def area(times: Sequence[int]) -> Any:
-        sorted_times = np.sort(np.asarray(times, dtype=np.float64) * scale)
-        below = np.searchsorted(sorted_times, edges)
-        return below * edges - np.concatenate([[0.0], np.cumsum(sorted_times)])[below]
+        scaled = np.asarray(times, dtype=np.float64) * scale
+        order = np.argsort(scaled, kind="stable")
+        ordered, weight = scaled[order], np.asarray(used, dtype=np.float64)[order]
+        below = np.searchsorted(ordered, edges)
+        units = np.concatenate([[0.0], np.cumsum(weight)])[below]
+        return units * edges - np.concatenate([[0.0], np.cumsum(weight * ordered)])[below]
 
     return np.asarray(np.diff(area(starts) - area(ends)), dtype=np.float64)
 

@@ -54,11 +54,11 @@ def _time(trace: Trace) -> dict[str, Any]:
     used = dict.fromkeys(trace.capacities, 0)
     waited = dict.fromkeys(trace.capacities, 0)
     end_fs = int(trace.end_fs)
-    for resource, _, _, kind, asked, start, end in trace.busy:
-        by_kind[kind] = by_kind.get(kind, 0) + end - start
+    for resource, _, _, kind, asked, start, end, jobs, units in trace.busy:
+        by_kind[kind] = by_kind.get(kind, 0) + units * (end - start)
         within = end - start if end <= end_fs else max(end_fs - start, 0)  # a run may stop half way
-        used[resource] = used.get(resource, 0) + within
-        waited[resource] = waited.get(resource, 0) + start - asked
+        used[resource] = used.get(resource, 0) + units * within
+        waited[resource] = waited.get(resource, 0) + units * waiting(asked, start, end, jobs)
     return {
         "end_s": seconds(end_fs),
         "phases": len(trace.phases),
@@ -69,6 +69,11 @@ def _time(trace: Trace) -> dict[str, Any]:
         },
         "waiting_s": {name: seconds(waited[name]) for name in sorted(waited)},
     }
+
+
+def waiting(asked_fs: int, start_fs: int, end_fs: int, jobs: int) -> int:
+    """Return how long jobs of equal length, one after the other, waited in all since they were asked for [fs]."""
+    return jobs * (start_fs - asked_fs) + (jobs - 1) * (end_fs - start_fs) // 2
 
 
 def _total(trace: Trace, *fields: str) -> float:

@@ -114,10 +114,11 @@ class _Events:
 
     def _busy(self) -> Iterator[str]:
         told = {f"{tile}.array" for tile in self._tiles_with_phases}
-        for resource, unit, operation, kind, asked, start, end in self._trace.busy:
+        for resource, unit, operation, kind, asked, start, end, jobs, units in self._trace.busy:
             if resource not in told:
                 waited = f', "waited_us": {microseconds(start - asked)}' if start > asked else ""
-                arguments = f'{{"operation": {operation}{waited}}}'
+                several = f', "jobs": {jobs}, "units": {units}' if jobs > 1 or units > 1 else ""
+                arguments = f'{{"operation": {operation}{waited}{several}}}'
                 yield self._complete(resource, unit, kind, start, end, arguments)
 
     def _complete(

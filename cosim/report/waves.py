@@ -97,15 +97,18 @@ def _pulse_signals(trace: Trace, tile: str, start: Times, end: Times) -> Iterato
 
 def _resource_signals(trace: Trace) -> Iterator[Signal]:
     """Yield the number of busy units of every resource."""
-    intervals: dict[str, tuple[list[int], list[int]]] = {name: ([], []) for name in trace.capacities}
-    for resource, _, _, _, _, start, end in trace.busy:
-        starts, ends = intervals.setdefault(resource, ([], []))
+    intervals: dict[str, tuple[list[int], list[int], list[int]]] = {
+        name: ([], [], []) for name in trace.capacities
+    }
+    for resource, _, _, _, _, start, end, _, units in trace.busy:
+        starts, ends, used = intervals.setdefault(resource, ([], [], []))
         starts.append(start)
         ends.append(end)
-    for resource, (starts, ends) in sorted(intervals.items()):
+        used.append(units)
+    for resource, (starts, ends, used) in sorted(intervals.items()):
         tile, name = owner(resource)
         times = np.array(starts + ends)
-        steps = np.repeat([1, -1], len(starts))
+        steps = np.concatenate([used, np.negative(used)]).astype(np.int64)
         order = np.argsort(times, kind="stable")
         counts = np.cumsum(steps[order]).tolist()
         scope = ("tiles", tile) if tile else ("shared",)

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from cosim.components.coding import find_coding
 from cosim.components.programming import Programming, ProgrammingPulse, Scheme
+from cosim.components.reading import timings
 from cosim.components.tile import PHASE_KINDS, Tile
 from cosim.crossbar.backend import CrossbarBackend, find
 from cosim.devices.base import FloatArray
@@ -20,7 +22,7 @@ from cosim.records import Trace
 from cosim.scenario.journal import JournalingBackend
 from cosim.scenario.load import Scenario
 from cosim.scenario.places import KeyPath
-from cosim.scenario.schema import BackendSection, ReadStep, Step, WriteStep
+from cosim.scenario.schema import BackendSection, ReadStep, Rows, Step, WriteStep
 from cosim.system import HandOver, Operation, Read, System, Wait, Write
 from cosim.units import quantity_text, seconds
 
@@ -210,12 +212,16 @@ class _Plans:
         targets = self._targets(key, step)
         set_pulse, reset_pulse = self._pulses(key, step)
         scheme = self._scheme(key, step)
-        return Write(
-            {
-                name: Programming(part, scheme, step.verify, set_pulse, reset_pulse)
-                for name, part in zip(step.tiles, targets, strict=True)
-            }
-        )
+        jobs = {
+            name: Programming(part, scheme, step.verify, set_pulse, reset_pulse)
+            for name, part in zip(step.tiles, targets, strict=True)
+        }
+        for name, job in jobs.items():
+            tile = self.system.tiles[name]
+            reason = tile.backends["write"].stop_refusal(tile.network) if job.reacts else None
+            if reason is not None:
+                raise self.scenario.error(("tiles", name, "backend"), reason)
+        return Write(jobs)
 
     def _targets(self, key: KeyPath, step: WriteStep) -> tuple[FloatArray, ...]:
         self.held = {tiles: held for tiles, held in self.held.items() if not set(tiles) & set(step.tiles)}
@@ -277,6 +283,11 @@ class _Plans:
 
     def _pulses(self, key: KeyPath, step: WriteStep) -> tuple[ProgrammingPulse, ProgrammingPulse]:
         device = self.hardware.device
+        if self.hardware.sense.kind == "comparator":
+            raise self.scenario.error(
+                key,
+                "a verify read needs an ADC, but hardware.sense.kind is comparator; choose another kind of sense circuit",
+            )
         if not device.moves:
             raise self.scenario.error(
                 key,
@@ -317,9 +328,29 @@ class _Plans:
             raise self.scenario.error(
                 ("hardware", "dac", "range"), f"must span 0 V for a read, not {low:g} V to {high:g} V"
             )
-        full = step.full_scale or float(np.abs(inputs).max()) or 1.0
+        full = step.full_scale or self.hardware.dac.calibration.full_scale(inputs)
         volts = min(high, -low if np.any(inputs < 0) else high) / full
         held = self.held.get(tuple(step.tiles))
         decoding = held[1] if held is not None else None
         exact = inputs @ held[0] if held is not None and step.reference == "exact" else None
-        return Read(tuple(step.tiles), inputs, volts, decoding, exact)
+        profile = None if step.profile is None else self._profile((*key, "profile"), step.profile)
+        self._check_coding(key, step)
+        return Read(tuple(step.tiles), inputs, volts, decoding, exact, step.coding, profile)
+
+    def _profile(self, key: KeyPath, given: str | Rows) -> FloatArray:
+        table = self.scenario.matrix(key, given)
+        if table.shape[1] != self.hardware.array.rows:
+            raise self.scenario.error(
+                key, f"must have one column per word line, {self.hardware.array.rows}, not {table.shape[1]}"
+            )
+        return table
+
+    def _check_coding(self, key: KeyPath, step: ReadStep) -> None:
+        """Refuse a coding that nobody knows, or that the sense circuit cannot measure."""
+        try:
+            coding = find_coding(step.coding)
+            nothing = np.zeros((1, self.hardware.array.rows))
+            for name in step.tiles:
+                timings(self.system.tiles[name], coding, coding.encode(self.hardware.dac, nothing))
+        except InputError as error:
+            raise self.scenario.error((*key, "coding"), str(error)) from None

@@ -39,11 +39,12 @@ from cosim.crossbar.backend import (
     SavedWaveforms,
 )
 from cosim.crossbar.network import Network
+from cosim.crossbar.stopping import Stop, effective_phase
 
 LIMIT_BYTES: Final = 1 << 30
 """Largest size of a journal folder: 200 000 phases of an 8 x 8 array."""
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _SUFFIX: Final = ".phase"
 _HASH_BYTES: Final = 32
 _BLOCK: Final = 4096
@@ -116,6 +117,9 @@ class JournalingBackend(CrossbarBackend):
             return
         kept = self._shelf.keep(f"{digest}.{self._kin}.{self._tag}{_SUFFIX}", finished.result(), self._engine)
         self._counts["kept" if kept else "left_out"] += 1
+
+    def stop_refusal(self, network: Network) -> str | None:
+        return self._inner.stop_refusal(network)
 
     def refusal(self, network: Network, kind: str) -> str | None:
         return self._inner.refusal(network, kind)
@@ -280,7 +284,7 @@ def _noted(result: PhaseResult, note: str) -> PhaseResult:
     r = result
     return PhaseResult(
         r.states, r.node_voltages, r.duration_fs, r.samples, r.net_charge, r.energy, r.kcl_residual,
-        (*r.applied, note), r.saved, r.deviation,
+        (*r.applied, note), r.saved, r.deviation, r.stops,
     )  # fmt: skip
 
 
@@ -299,6 +303,7 @@ def _packed(result: PhaseResult, engine: str) -> bytes:
     d = result.deviation
     header = {
         "engine": engine, "duration_fs": result.duration_fs, "applied": list(result.applied),
+        "stops": [(s.condition, s.crossing_fs, s.ramp_fs) for s in result.stops],
         "states": len(result.states), "nodes": len(result.node_voltages or ()),
         "saved": list(result.saved.nets) if result.saved is not None else None,
         "deviation": None if d is None else [
@@ -322,11 +327,13 @@ def _unpacked(body: bytes, request: PhaseRequest) -> tuple[PhaseResult, str]:
     saved = None
     if header["saved"] is not None:
         saved = SavedWaveforms(arrays["saved_times"], tuple(header["saved"]), arrays["saved_voltage"])
-    samples = Samples(request.phase.strobes_fs, request.network.nets, arrays["voltage"], arrays["current"])
+    stops = tuple(Stop(*stop) for stop in header["stops"])
+    strobes = effective_phase(request.phase, stops).strobes_fs if stops else request.phase.strobes_fs
+    samples = Samples(strobes, request.network.nets, arrays["voltage"], arrays["current"])
     nodes = tuple(arrays[f"nodes{k}"] for k in range(header["nodes"])) or None
     deviation = None if header["deviation"] is None else Deviation(*header["deviation"])
     result = PhaseResult(
         tuple(arrays[f"state{k}"] for k in range(count)), nodes, header["duration_fs"], samples,
-        arrays["net_charge"], energy, residual, tuple(header["applied"]), saved, deviation,
+        arrays["net_charge"], energy, residual, tuple(header["applied"]), saved, deviation, stops,
     )  # fmt: skip
     return result, str(header["engine"])

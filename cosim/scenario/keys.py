@@ -17,7 +17,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from cosim.components.adc import Adc
+from cosim.components.dac import Dac
+from cosim.components.driver import Driver
 from cosim.components.programming import ProgrammingPulse
+from cosim.components.sense import Sense
 from cosim.crossbar.network import Cell
 from cosim.devices.base import DeviceModel
 from cosim.hardware import ArraySpec, WireGeometry
@@ -32,8 +35,14 @@ _PLAIN: Final[Mapping[tuple[type[Any], str], str]] = {
     (ArraySpec, "rows"): "number of word lines, 1 to 65536",
     (ArraySpec, "columns"): "number of bit lines, 1 to 65536",
     (ArraySpec, "wires"): "wires per segment",
-    (Adc, "kind"): "kind of converter",
+    (Adc, "kind"): "kind of converter, also one of another package",
+    (Adc, "calibration"): "how a calibrated range is taken from the work",
+    (Adc, "errors"): "offset, gain, nonlinearity, noise",
+    (Adc, "mux"): "between the columns and the converters",
     (Adc, "shared"): "one bank for each tile, or one for the whole system",
+    (Dac, "calibration"): "which input drives the DAC to its top",
+    (Driver, "level_shifter"): "between logic and lines that swing further",
+    (Sense, "errors"): "offset, gain, noise",
     (ProgrammingPulse, "amplitude"): "height of the plateau",
     (ProgrammingPulse, "width"): "length of the plateau; the edges are the driver's",
     (WireGeometry, "width"): "width of a wire",

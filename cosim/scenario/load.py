@@ -51,7 +51,16 @@ class Scenario:
         h = self.section.hardware
         try:
             return Hardware(
-                h.array, h.device, h.cell, h.dac, h.adc, h.driver, h.sense, h.sequencer, h.temperature
+                h.array,
+                h.device,
+                h.cell,
+                h.dac,
+                h.adc,
+                h.driver,
+                h.sense,
+                h.sequencer,
+                h.comparator,
+                h.temperature,
             )
         except CosimError as error:
             key, sentence = _owned(str(error), ("hardware",), self.document)
@@ -80,7 +89,7 @@ class Scenario:
             if entry.conductance is not None:
                 found.append((("tiles", tile, "conductance"), entry.conductance))
         for index, step in enumerate(self.section.program):
-            for kind, keys in (("write", ("matrix", "conductance")), ("read", ("inputs",))):
+            for kind, keys in (("write", ("matrix", "conductance")), ("read", ("inputs", "profile"))):
                 part = getattr(step, kind)
                 if part is not None:
                     named = [(key, getattr(part, key)) for key in keys]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cosim.components.adc import Adc
+from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
 from cosim.components.programming import ProgrammingPulse, Verify
@@ -73,6 +74,9 @@ class HardwareSection(Section):
     driver: Driver = Field(default_factory=Driver, description="line drivers")
     sense: Sense = Field(default_factory=Sense, description="sense circuits")
     sequencer: Sequencer = Field(default_factory=Sequencer, description="control logic")
+    comparator: Comparator = Field(
+        default_factory=Comparator, description="ends pulses at a current: compliance and termination"
+    )
     temperature: Kelvin = Field(
         default=300.0,
         description="temperature of everything",
@@ -89,7 +93,7 @@ class BackendSection(Section):
     fidelity: Literal["ideal", "resistive"] | None = Field(
         default=None, description="behavioral only; default: the tile's"
     )
-    engine: Literal["auto", "pyspice", "subprocess"] | None = Field(
+    engine: Literal["auto", "pyspice", "subprocess", "lockstep"] | None = Field(
         default=None, description="ngspice only; default: spice.engine"
     )
 
@@ -192,9 +196,18 @@ class ReadStep(Section):
 
     tiles: list[Name] = Field(min_length=1, description="tiles that are read side by side")
     inputs: Table = Field(description="file or rows: one input vector per row")
-    coding: Literal["amplitude"] = Field(default="amplitude", description="how an input becomes a pulse")
+    coding: Literal["amplitude", "bit-serial", "pwm", "split-pwm"] | Name = Field(
+        default="amplitude",
+        description="how an input becomes array phases; also the name of a coding of another package",
+    )
     full_scale: float | None = Field(
-        default=None, gt=0, description="input that drives the DAC to its top; default: the largest"
+        default=None,
+        gt=0,
+        description="input that drives the DAC to its top; default: by hardware.dac.calibration",
+    )
+    profile: Annotated[str | Rows | None, BeforeValidator(read_table)] = Field(
+        default=None,
+        description="file or rows: inputs from which a calibrated ADC range is taken; default: inputs",
     )
     reference: Literal["exact", "programmed"] = Field(
         default="exact",
@@ -271,9 +284,9 @@ def _above_zero(value: float) -> float:
 class SpiceSection(Section):
     """How ngspice is run."""
 
-    engine: Literal["auto", "pyspice", "subprocess"] = Field(
+    engine: Literal["auto", "pyspice", "subprocess", "lockstep"] = Field(
         default="auto",
-        description="pyspice: the library in a worker; subprocess: the program; auto: what is there",
+        description="pyspice: the library in a worker; subprocess: the program; lockstep: the library, able to react inside a phase (others hand such phases to it); auto: what is there",
     )
     retries: int = Field(
         default=1, ge=0, le=10, description="times a phase is repeated after its worker died"

@@ -13,13 +13,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cosim.errors import SpiceParseError
 from cosim.units import spice
+
+if TYPE_CHECKING:
+    from cosim.crossbar.stopping import Stop
+    from cosim.spice.lockstep import Watch
 
 Floats = NDArray[np.float64]
 
@@ -119,7 +123,8 @@ class Deck:
 
     ``title`` is a comment for people. ``saves`` are the vectors wanted, such as ``v(w0_1)`` and
     ``i(vwl0)``, in lower case; every engine returns them in this order. ``structure`` may hold a hash of
-    body, saves, options and blank cells where that is known already.
+    body, saves, options and blank cells where that is known already. ``watch``: the stop conditions of a
+    deck with external sources, which only the engine `lockstep` can run.
     """
 
     title: str
@@ -129,6 +134,7 @@ class Deck:
     analysis: Transient | OperatingPoint
     options: tuple[str, ...] = ()
     structure: str = field(default="", compare=False)
+    watch: Watch | None = field(default=None, compare=False)
 
     def _tail(self) -> Iterator[str]:
         if self.options:
@@ -171,7 +177,7 @@ class SpiceVectors:
     """What a simulation gave: ``values`` (points, vectors) at ``time`` (points,) in seconds.
 
     ``log`` is what ngspice said, ``wall_s`` how long the simulation itself took and ``overhead_s``
-    all else (start, load, alter, transport).
+    all else (start, load, alter, transport). ``stops``: the stop conditions that were met.
     """
 
     time: Floats
@@ -180,6 +186,7 @@ class SpiceVectors:
     log: str = ""
     wall_s: float = 0.0
     overhead_s: float = 0.0
+    stops: tuple[Stop, ...] = ()
 
     @cached_property
     def _index(self) -> dict[str, int]:

@@ -26,6 +26,7 @@ from cosim.errors import UnsupportedRequestError
 from cosim.spice.cards import Deck, Slot, Transient, capacitor_slot, source_slot
 from cosim.spice.frame import Frame, make_frame, source_name
 from cosim.spice.graph import Graph, Mask, Site
+from cosim.spice.reacting import NOTHING_REACTS, ReactingDrives, reacting_drives
 from cosim.units import seconds
 
 STEPS_PER_PHASE: Final = 20
@@ -186,10 +187,6 @@ def phase_deck(request: PhaseRequest, *, still_tolerance: float = 0.0, klu: bool
     UnsupportedRequestError
         Where ngspice cannot answer the request.
     """
-    if request.phase.stops:
-        raise UnsupportedRequestError(
-            "a phase with stop conditions needs the lock-step engine, which is not built yet; use the behavioral backend"
-        )
     plans = plan_cells(request, still_tolerance)
     frame = make_frame(
         request.network,
@@ -202,14 +199,16 @@ def phase_deck(request: PhaseRequest, *, still_tolerance: float = 0.0, klu: bool
     memory = bool(frame.live) or bool(frame.graph.capacitors)
     analysis = Transient(seconds(request.phase.duration_fs), _largest_step(request, plans, memory))
     arrays = ", ".join(f"{array.name} {array.rows} x {array.columns}" for array in request.network.arrays)
+    reacting = reacting_drives(request, frame) if request.phase.stops else NOTHING_REACTS
     deck = Deck(
         title=f"{request.phase.kind} phase, {arrays}",
-        body=frame.body,
-        slots=tuple(_slots(request, plans, frame)),
-        saves=frame.saves,
+        body=(*frame.body, *reacting.cards),
+        slots=tuple(_slots(request, plans, frame, reacting)),
+        saves=(*frame.saves, *reacting.saves),
         analysis=analysis,
         options=frame.options,
-        structure=frame.structure,
+        structure=" ".join((frame.structure, *reacting.cards)),
+        watch=reacting.watch,
     )
     return PhaseDeck(deck, request, plans, frame)
 
@@ -229,16 +228,20 @@ def _largest_step(request: PhaseRequest, plans: Sequence[CellPlan], memory: bool
     return min(duration / steps, 2 * max(pieces) / steps, min(pieces) / _SHORTEST_SHARE)
 
 
-def _slots(request: PhaseRequest, plans: Sequence[CellPlan], frame: Frame) -> Iterator[Slot]:
+def _slots(
+    request: PhaseRequest, plans: Sequence[CellPlan], frame: Frame, reacting: ReactingDrives
+) -> Iterator[Slot]:
     """Return the cards whose numbers change from phase to phase: sources, cells, charged lines."""
     duration = request.phase.duration_fs
     points: dict[Waveform, tuple[float, ...]] = {}
     for net, node in frame.graph.driven.items():
+        if net in reacting.nets:
+            continue
         waveform = request.phase.drives[net]
         if waveform not in points:
             points[waveform] = _points(waveform, duration)
         yield source_slot(source_name(node), node, points[waveform])
-    marks = sorted({0, duration, *request.phase.strobes_fs})
+    marks = sorted({0, duration, *request.phase.strobes_fs, *reacting.corners_fs})
     yield source_slot(MARK, MARK, tuple(number for instant in marks for number in (seconds(instant), 0.0)))
     for (card, commands), voltages in zip(frame.live_blanks, _live_voltages(request, frame), strict=True):
         yield Slot(card, commands, voltages)

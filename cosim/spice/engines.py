@@ -2,7 +2,8 @@
 
 `SpiceEngine.run` takes a `Deck` and returns its `SpiceVectors`, or raises one error of the tree
 under `SpiceError`. `subprocess` (a fresh program per phase) is the stateless reference; `pyspice`
-(a persistent worker that hosts the library) saves the start and the load.
+(a persistent worker that hosts the library) saves the start and the load. `lockstep` is such a worker
+that also takes part in the steps of ngspice, for phases with stop conditions.
 """
 
 from __future__ import annotations
@@ -50,11 +51,12 @@ class SpiceEngine(Protocol):
 _ENGINES: Final[Mapping[str, Callable[[int, int], SpiceEngine]]] = {
     "subprocess": lambda workers, retries: SubprocessEngine(workers=workers, retries=retries),
     "pyspice": lambda workers, retries: PySpiceEngine(workers=workers, retries=retries),
+    "lockstep": lambda workers, retries: PySpiceEngine(workers=workers, retries=retries, reacting=True),
 }
 
 
 def engine(name: str = "auto", workers: int = 1, retries: int = 1) -> SpiceEngine:
-    """Return an engine by name: ``subprocess``, ``pyspice`` or ``auto`` (the best that is there).
+    """Return an engine by name: ``subprocess``, ``pyspice``, ``lockstep`` or ``auto`` (the best that is there).
 
     ``workers`` is how many simulations may run at once, ``retries`` how often a phase is repeated
     in a fresh process after a crash. Raises `UnknownNameError` and `SpiceMissingError`.

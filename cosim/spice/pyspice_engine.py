@@ -7,6 +7,7 @@ and replaced when a deadline passes, when they die, and when ngspice has given t
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import subprocess
 import sys
@@ -18,14 +19,22 @@ from concurrent.futures import Future
 from threading import Condition
 from typing import Final
 
-from cosim.errors import SpiceCrashError, SpiceMissingError, SpiceParseError, SpiceTimeoutError
+from cosim.crossbar.stopping import Stop, effective_phase
+from cosim.errors import (
+    SpiceCrashError,
+    SpiceMissingError,
+    SpiceParseError,
+    SpiceTimeoutError,
+    UnsupportedRequestError,
+)
 from cosim.spice import wire
-from cosim.spice.cards import Deck, SpiceVectors
+from cosim.spice.cards import Deck, SpiceVectors, Transient
 from cosim.spice.machine import clean_environment, require_library
 from cosim.spice.pool import Background, repeat_after_crash
 from cosim.spice.sandbox import FOLDER, Limits, death_sentence, kill, wait
 from cosim.spice.verdict import complaint_in, judge
 from cosim.spice.worker import Answer, Job
+from cosim.units import seconds
 
 START_DEADLINE_S: Final = 60.0
 _MAIN: Final = "from cosim.spice.worker import main; main()"
@@ -35,7 +44,7 @@ _DYING_S: Final = 1.0
 class WorkerProcess:
     """One worker: a process, two pipes, an empty folder that is its home, and the key of its circuit."""
 
-    def __init__(self, library: str, limits: Limits) -> None:
+    def __init__(self, library: str, limits: Limits, *, reacting: bool = False) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix=FOLDER, ignore_cleanup_errors=True)
         inlet, self._to = os.pipe()
         self._from, outlet = os.pipe()
@@ -43,7 +52,7 @@ class WorkerProcess:
         environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path)
         command = [sys.executable, "-B", "-P", "-c", _MAIN, str(inlet), str(outlet), library]
         self.process = subprocess.Popen(
-            [*command, str(limits.memory), str(limits.file)],
+            [*command, str(limits.memory), str(limits.file), str(int(reacting))],
             cwd=self._folder.name, env=environment, pass_fds=(inlet, outlet), start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -175,9 +184,14 @@ class PySpiceEngine:
         How often a deck is repeated in a fresh worker after its worker died.
     limits : Limits, optional
         Memory and file limits of a worker.
+    reacting : bool
+        Whether workers take external sources and stop conditions (the engine `lockstep`).
     """
 
-    def __init__(self, workers: int = 1, retries: int = 1, limits: Limits | None = None) -> None:
+    def __init__(
+        self, workers: int = 1, retries: int = 1, limits: Limits | None = None, *, reacting: bool = False
+    ) -> None:
+        self._reacting = reacting
         self._library = require_library()
         self._retries = retries
         self._limits = limits or Limits(file=0)
@@ -188,7 +202,7 @@ class PySpiceEngine:
     @property
     def name(self) -> str:
         """Name of the engine, for the manifest."""
-        return "pyspice"
+        return "lockstep" if self._reacting else "pyspice"
 
     def run(self, deck: Deck, deadline_s: float) -> SpiceVectors:
         """Return the saved vectors of ``deck``; see `SpiceEngine.run` for the errors."""
@@ -207,13 +221,20 @@ class PySpiceEngine:
         """Return the process numbers of the workers that live."""
         return self._pool.pids()
 
+    def _worker(self) -> WorkerProcess:
+        return WorkerProcess(self._library, self._limits, reacting=self._reacting)
+
     def _once(self, deck: Deck, deadline_s: float) -> SpiceVectors:
         start = time.perf_counter()
-        worker = self._pool.take(deck.key, lambda: WorkerProcess(self._library, self._limits))
+        if deck.watch is not None and not self._reacting:
+            raise UnsupportedRequestError(
+                "stop conditions need the callbacks of the engine 'lockstep'; choose that engine for this phase"
+            )
+        worker = self._pool.take(deck.key, self._worker)
         try:
             worker.wait_ready()
             text, saves = ("", ()) if worker.key == deck.key else (deck.text(), deck.saves)
-            job = Job(deck.key, text, deck.alters(), deck.analysis.command(), saves, deadline_s)
+            job = Job(deck.key, text, deck.alters(), deck.analysis.command(), saves, deadline_s, deck.watch)
             answer = worker.ask(job)
             if answer.lost:
                 worker.stop()
@@ -226,6 +247,20 @@ class PySpiceEngine:
         if answer.vectors is not None:
             overhead = time.perf_counter() - start - answer.wall_s
             vectors = SpiceVectors(
-                answer.vectors[0], deck.saves, answer.vectors[1], answer.log, answer.wall_s, overhead
+                answer.vectors[0],
+                deck.saves,
+                answer.vectors[1],
+                answer.log,
+                answer.wall_s,
+                overhead,
+                answer.stops,
             )
-        return judge(deck, vectors, answer.log)
+        return judge(_as_ended(deck, answer.stops), vectors, answer.log)
+
+
+def _as_ended(deck: Deck, stops: tuple[Stop, ...]) -> Deck:
+    """Return the deck with the end that the stop conditions gave it."""
+    if deck.watch is None or not stops or not isinstance(deck.analysis, Transient):
+        return deck
+    end = seconds(effective_phase(deck.watch.phase, stops).duration_fs)
+    return dataclasses.replace(deck, analysis=Transient(end, deck.analysis.step))

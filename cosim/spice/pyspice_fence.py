@@ -20,16 +20,22 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.spice.lockstep import PAUSE, Reaction
+
 FREE_EVERY: Final = 200
 _NO_PLOT: Final = "const"
 _LONGEST: Final = 1000
 _NEWEST_KNOWN: Final = 100
+_PAUSED: Final = re.compile(
+    r"^.*(condition met: stop +when|doAnalyses: pause requested|simulation interrupted).*$", re.MULTILINE
+)
 
 
 class InstanceLostError(Exception):
@@ -53,12 +59,56 @@ def import_shared(library: str) -> Any:
 class Instance:
     """One libngspice in this process: load a circuit, alter it, run it, read its vectors."""
 
-    def __init__(self, library: str) -> None:
+    def __init__(self, library: str, *, reacting: bool = False) -> None:
         self._shared = import_shared(library)
         self._lost = False
         self._log: list[str] = []
         self._ngspice = self._host_class().new_instance()
         self._loaded = False
+        self._reaction: Reaction | None = None
+        self._fault: BaseException | None = None
+        self._callbacks = self._listen() if reacting else ()
+
+    def _listen(self) -> tuple[Any, ...]:
+        """Register callbacks for external sources and for step sizes; they must outlive the instance.
+
+        PySpice registers none for the steps. ngspice cannot forget it again, and places its last step
+        differently with one, so an instance either reacts or does not.
+        """
+        ffi, host = self._shared.ffi, self._ngspice
+        find = host._ngspice_shared.ngGet_Vec_Info  # noqa: SLF001
+        names: dict[bytes, str] = {}
+
+        def source(voltage: Any, time: float, name: Any, ident: int, user: Any) -> int:
+            if self._reaction is not None:
+                key = ffi.string(name)
+                if key not in names:
+                    names[key] = key.decode("ascii")
+                voltage[0] = self._reaction.voltage(names[key], time)
+            return 0
+
+        def latest(name: bytes) -> float:
+            vector = find(name)  # the same structure at every call
+            return float(vector.v_realdata[vector.v_length - 1])
+
+        def failed(kind: Any, error: Any, trace: Any) -> None:
+            self._fault = self._fault or error
+
+        def step(
+            time: float, size: Any, before: float, repeat: int, ident: int, place: int, user: Any
+        ) -> int:
+            if self._reaction is not None and place == 0:
+                values = [latest(name) for name in self._watched] if time > 0 else []
+                size[0] = self._reaction.limit(time, size[0], values)
+            return 0
+
+        kept = (
+            ffi.callback("int (double *, double, char *, int, void *)", source, onerror=failed),
+            ffi.callback("int (double, double *, double, int, int, int, void *)", step, onerror=failed),
+        )
+        register = host._ngspice_shared.ngSpice_Init_Sync  # noqa: SLF001
+        register(kept[0], host._get_isrc_data_c, kept[1], host._ngspice_id, host._self_c)  # noqa: SLF001
+        return kept
 
     def _host_class(self) -> Any:
         """Return a subclass of PySpice's host that notes when ngspice asks to be detached."""
@@ -141,6 +191,28 @@ class Instance:
         plots = [name for name in self._ngspice.plot_names if name != _NO_PLOT]
         kind = analysis.split()[0]
         return plots[0] if len(plots) == 1 and plots[0].startswith(kind) else ""
+
+    def run_reacting(self, analysis: str, reaction: Reaction) -> str:
+        """Run an analysis whose external sources and steps follow ``reaction``; see `run`.
+
+        The circuit must have been loaded with `pause_on_flag` after it. A pause that the reaction asked
+        for leaves nothing in the log.
+        """
+        self._watched = [plot_name(name) for name in reaction.vectors]
+        self._reaction = reaction
+        try:
+            plot = self.run(analysis)
+        finally:
+            self._reaction = None
+        if self._fault is not None:
+            raise self._fault
+        if reaction.finished or reaction.missed is not None:
+            self._log = [_PAUSED.sub("", text) for text in self._log]
+        return plot
+
+    def pause_on_flag(self) -> None:
+        """Have the loaded circuit pause for good when its flag rises."""
+        self.command(PAUSE)
 
     def vectors(
         self, plot: str, names: Sequence[bytes]

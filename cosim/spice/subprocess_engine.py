@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim.errors import SpiceCrashError, SpiceError, SpiceTimeoutError
+from cosim.errors import SpiceCrashError, SpiceError, SpiceTimeoutError, UnsupportedRequestError
 from cosim.spice.cards import Deck, OperatingPoint, SpiceVectors
 from cosim.spice.machine import clean_environment, require_binary
 from cosim.spice.pool import Background, repeat_after_crash
@@ -42,6 +42,10 @@ class SubprocessEngine:
 
     def run(self, deck: Deck, deadline_s: float) -> SpiceVectors:
         """Return the saved vectors of ``deck``; see `SpiceEngine.run` for the errors."""
+        if deck.watch is not None:
+            raise UnsupportedRequestError(
+                "the engine 'subprocess' cannot react inside a phase, so it answers no stop conditions; choose the engine 'lockstep'"
+            )
         return repeat_after_crash(self._once, deck, deadline_s, self._retries)
 
     def submit(self, deck: Deck, deadline_s: float) -> Future[SpiceVectors]:

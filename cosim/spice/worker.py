@@ -13,7 +13,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from cosim.crossbar.stopping import Stop
 from cosim.spice import wire
+from cosim.spice.lockstep import Reaction, Watch
 from cosim.spice.pyspice_fence import Instance, InstanceLostError, plot_name
 from cosim.spice.sandbox import (
     Limits,
@@ -37,6 +39,7 @@ class Job:
     analysis: str
     saves: tuple[str, ...]
     deadline_s: float
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,14 @@ class Answer:
     overhead_s: float
     key: str
     lost: bool = False
+    stops: tuple[Stop, ...] = ()
 
 
 class Worker:
     """Runs jobs on one instance and remembers which circuit is loaded."""
 
-    def __init__(self, library: str) -> None:
-        self.instance = Instance(library)
+    def __init__(self, library: str, *, reacting: bool = False) -> None:
+        self.instance = Instance(library, reacting=reacting)
         self._key = ""
         self._saves: tuple[bytes, ...] = ()
 
@@ -71,7 +75,7 @@ class Worker:
             self.instance.log()
             self._prepare(job)
             before = time.perf_counter()
-            plot = self.instance.run(job.analysis)
+            plot, stops = self._simulate(job)
             spent = time.perf_counter() - before
             vectors = self.instance.vectors(plot, self._saves) if plot else None
         except InstanceLostError as error:
@@ -80,19 +84,33 @@ class Worker:
         if vectors is None or complaint_in(log) is not None:
             self._key = ""
         overhead = time.perf_counter() - start - spent
-        return Answer(vectors, log, spent, overhead, self._key)
+        return Answer(vectors, log, spent, overhead, self._key, stops=stops)
+
+    def _simulate(self, job: Job) -> tuple[str, tuple[Stop, ...]]:
+        """Run the analysis; return the name of its plot and the stop conditions that were met."""
+        if job.watch is None:
+            return self.instance.run(job.analysis), ()
+        windows: list[tuple[float, float]] = []
+        while True:
+            reaction = Reaction(job.watch, windows)
+            plot = self.instance.run_reacting(job.analysis, reaction)
+            if reaction.missed is None:
+                return plot, tuple(reaction.stops)
+            windows.append(reaction.missed)
 
     def _prepare(self, job: Job) -> None:
         if job.key != self._key:
             self._key = ""
             self.instance.load(job.text)
+            if job.watch is not None:
+                self.instance.pause_on_flag()
             self._saves = tuple(plot_name(name) for name in job.saves)
             self._key = job.key
         self.instance.commands(job.alters)
 
 
 def main() -> None:
-    """Serve jobs; the arguments of the process are IN OUT LIBRARY MEMORY FILE."""
+    """Serve jobs; the arguments of the process are IN OUT LIBRARY MEMORY FILE REACTING (0 or 1)."""
     die_with_the_other_end(int(sys.argv[1]))
     os._exit(serve(sys.argv[1:]))
 
@@ -102,7 +120,7 @@ def serve(arguments: list[str]) -> int:
     inlet, outlet, library = int(arguments[0]), int(arguments[1]), arguments[2]
     limit_this_process(Limits(memory=int(arguments[3]), file=int(arguments[4])))
     try:
-        worker = Worker(library)
+        worker = Worker(library, reacting=arguments[5] == "1")
     except Exception as error:
         wire.send(outlet, ("failed", f"{type(error).__name__}: {error}"))
         return 1

@@ -21,7 +21,7 @@ from cosim.crossbar import (
     pulse,
     single,
 )
-from cosim.crossbar.drive import StopCondition, Waveform
+from cosim.crossbar.drive import Waveform
 from cosim.devices import DeviceModel, Mss, Resistor, Rs, find_preset
 from cosim.errors import CrossbarError, UnsupportedRequestError
 
@@ -339,10 +339,6 @@ def test_requests_are_not_changed() -> None:
 
 
 def test_refusals() -> None:
-    network = single("t", (1, 1), FIRM, Cell("1R"), Segments())
-    stop = StopCondition("wl0", "current", 1e-6, "rising", 0, ("wl0",), 0.0, 1)
-    with pytest.raises(UnsupportedRequestError, match="does not answer stop conditions"):
-        run(network, 1e-6, Phase("write", NS, {"wl0": level(0.0)}, stops=(stop,)))
     with pytest.raises(
         UnsupportedRequestError, match="fidelity must be 'ideal', 'resistive' or 'rc', not 'exact'"
     ):
@@ -350,4 +346,4 @@ def test_refusals() -> None:
     gated = single("t", (1, 1), FIRM, Cell("1T1R"), Segments())
     with pytest.raises(CrossbarError, match="gate net gl0 must hold one level"):
         run(gated, 1e-6, Phase("write", 9, {"gl0": pulse(1.8, rise_fs=1, width_fs=1, fall_fs=1)}))
-    assert WIRED.refusal(network, "write") is None
+    assert WIRED.refusal(gated, "write") is None

@@ -23,7 +23,6 @@ from cosim.crossbar import (
     Phase,
     PhaseRequest,
     Segments,
-    StopCondition,
     Waveform,
     level,
     pulse,
@@ -239,11 +238,8 @@ def test_model_without_an_equation_is_read_but_not_written(backend: NgspiceBacke
     assert backend.refusal(request_for().network, "write") is None
 
 
-def test_stop_conditions_and_giants_are_refused(backend: NgspiceBackend) -> None:
+def test_giants_are_refused(backend: NgspiceBackend) -> None:
     request = request_for()
-    stop = StopCondition("bl0", "current", 1e-6, "rising", 0, ("wl0",), 0.0, NS)
-    with pytest.raises(UnsupportedRequestError, match="lock-step"):
-        backend.run(replace(request, phase=replace(request.phase, stops=(stop,))))
     small = NgspiceBackend(backend._engine, limit_s=1e-3)
     with pytest.raises(UnsupportedRequestError, match=r"above the limit of 0\.001 s"):
         small.run(request)

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosim.components.adc import Adc
-from cosim.components.dac import Dac
-from cosim.components.driver import Driver
+from cosim.components.adc import Adc, AdcCalibration
+from cosim.components.dac import Dac, InputCalibration
+from cosim.components.driver import Driver, LevelShifter
+from cosim.components.mux import Mux
 from cosim.components.programming import ProgrammingPulse, Verify
-from cosim.components.sense import Sense
+from cosim.components.quantizer import ConverterErrors
+from cosim.components.sense import Sense, SenseErrors
 from cosim.components.sequencer import Sequencer
 from cosim.crossbar import Cell
 from cosim.errors import DeviceError
@@ -73,7 +75,22 @@ def test_adc_energy() -> None:
     assert Adc(energy_model="fixed").formula().inputs == "energy = 2e-12 J"
 
 
-PARTS = (Dac, Adc, Driver, Sense, Sequencer, Cell, Verify, WireSpec)
+PARTS = (
+    Dac,
+    InputCalibration,
+    Adc,
+    AdcCalibration,
+    ConverterErrors,
+    Mux,
+    Driver,
+    LevelShifter,
+    SenseErrors,
+    Sense,
+    Sequencer,
+    Cell,
+    Verify,
+    WireSpec,
+)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -82,6 +99,8 @@ def test_every_default_has_a_source(part: type) -> None:
         if "source" in entry.metadata:
             assert entry.metadata["source"].strip(), entry.name
             assert entry.metadata["doc"].strip(), entry.name
+        elif entry.default is dataclasses.MISSING:  # a part with defaults of its own
+            assert type(entry.default_factory()) in PARTS, entry.name  # type: ignore[misc]
         else:  # a choice without a number
             assert isinstance(entry.default, str), entry.name
 

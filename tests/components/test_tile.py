@@ -11,7 +11,7 @@ import simpy
 
 from cosim.components.adc import Adc
 from cosim.components.programming import next_ratio, pulse_drives, visible_range
-from cosim.components.reading import adc_range, read_drives, read_timing
+from cosim.components.read_phases import adc_range, read_drives, read_timing
 from cosim.components.tile import PHASE_KINDS, Periphery, Tile, refusals
 from cosim.crossbar import Cell, CrossbarBackend, Phase, PhaseRequest, PhaseResult, find, level, pulse
 from cosim.crossbar.network import Network

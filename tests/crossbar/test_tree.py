@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.crossbar import tree_update
+from cosim.crossbar import tree_blocks, tree_update
 from cosim.crossbar.lines import FloatArray, LineSystem, end_currents, numba_available, solve_lines
 from cosim.crossbar.nodal import solve_lines_nodal
 from cosim.crossbar.tree import LineTree
@@ -79,12 +79,21 @@ def compare(
         assert np.abs(cell - reference.cell_current).max() <= 1e-10 * scale + rounding + level
 
 
+@pytest.mark.parametrize("compiled", [False, *([True] if numba_available() else [])])
 @CASES
 @given(case=systems())
-def test_every_kind_of_array(case: tuple[LineSystem, FloatArray, np.random.Generator]) -> None:
-    system, g, rng = case
-    if LineTree.refusal(system):
+def test_every_kind_of_array(
+    case: tuple[LineSystem, FloatArray, np.random.Generator], compiled: bool
+) -> None:
+    if LineTree.refusal(case[0]):
         return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree_blocks, "numba_available", lambda: compiled)
+        both_ways(*case)
+
+
+def both_ways(system: LineSystem, g: FloatArray, rng: np.random.Generator) -> None:
+    """Compare a tree with and without its merges."""
     tree = LineTree(system, g)
     compare(tree, None, g, volts_of(system, rng))
     bare = LineTree(system, g, keep=False)
@@ -126,6 +135,38 @@ def test_changed_cells(case: Any, count: int, many: int, compiled: bool) -> None
         pending.absorb()
         np.testing.assert_allclose(tree.conductance, g, rtol=1e-12)
         compare(tree, None, g, volts)
+
+
+def test_small_conductances_behind_open_ends() -> None:
+    """Cells of 10 nS in series with ohms, joined by lines that nothing ties: against the closed form."""
+    g, r_top, r_right = np.array([[2.8e-8, 8.3e-7]]), np.array([23.8, 1.8]), 4.4
+    system = LineSystem(1, 2, 0.0, 0.0, np.inf, r_right, r_top, np.inf)
+    v_right, v_top = 0.7, np.array([-0.9, 0.5])
+    branch = g[0] / (1.0 + r_top * g[0])
+    middle = (v_right / r_right + branch @ v_top) / (1.0 / r_right + branch.sum())
+    tree = LineTree(system, g)
+    drive = (np.zeros((1, 1)), np.full((1, 1), v_right), v_top[None], np.zeros((1, 2)))
+    found = tree.scatter(tree.gather(drive) @ tree.response.T)[2][0]
+    np.testing.assert_allclose(found, branch * (v_top - middle), rtol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (37, 90), (130, 8)])
+def test_compiled_merges_keep_what_numpy_keeps(shape: tuple[int, int]) -> None:
+    """Every merge of both ways to build, idle lanes and padded tiles included."""
+    if not numba_available():
+        pytest.skip("numba is not installed")
+    rng = np.random.default_rng(8)
+    system, g = LineSystem(*shape, 1.0, 2.0, 1.0, np.inf, 5.0, 1.0), 10.0 ** -rng.uniform(3, 5, shape)
+    one = LineTree(system, g)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree_blocks, "numba_available", lambda: False)
+        other = LineTree(system, g)
+    for ours, theirs in zip(one.blocks, other.blocks, strict=True):
+        for level, reference in zip(ours.levels, theirs.levels, strict=True):
+            for name in ("e_a", "e_b", "k", "p", "q"):
+                found, wanted = getattr(level.merge, name), getattr(reference.merge, name)
+                np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-13 * np.abs(wanted).max())
+    np.testing.assert_allclose(one.response, other.response, atol=1e-14 * np.abs(one.response).max())
 
 
 def test_shunts_and_solve() -> None:

@@ -1,0 +1,200 @@
+"""What a read does to the lines: timing, drives, ADC range, and the energies that belong to a phase."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from cosim.components.bank import Process
+from cosim.components.tile import Tile
+from cosim.crossbar.backend import PhaseResult
+from cosim.crossbar.drive import Waveform, distinct, level, pulse
+from cosim.devices.base import FloatArray
+from cosim.errors import DeviceError
+from cosim.units import femtoseconds, seconds
+
+
+@dataclass(frozen=True, slots=True)
+class AdcRange:
+    """Input range of the ADC for an operation [V], and whether it was calibrated from the work."""
+
+    low: float | FloatArray
+    high: float | FloatArray
+    calibrated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTiming:
+    """Durations of a read phase [fs]; ``hold`` runs from the end of the edge to the strobe.
+
+    ``window_s`` is what the charge of the phase stands for at full drive [s]; ``slot``: the width of one
+    code [fs], 0 where lines are driven to the strobe.
+    """
+
+    rise: int
+    hold: int
+    sample: int
+    fall: int
+    origin: str
+    window_s: float
+    slot: int = 0
+
+    @property
+    def duration(self) -> int:
+        """Whole duration of the circuit phase [fs]."""
+        return self.rise + self.hold + self.sample + self.fall
+
+    @property
+    def strobe(self) -> int:
+        """Strobe, from the start of the phase [fs]."""
+        return self.rise + self.hold
+
+
+def adc_range(tile: Tile, currents: FloatArray, window_s: float | None = None) -> AdcRange:
+    """Return the ADC range for an operation from a profile of bit-line currents [A], ``(samples, columns)``.
+
+    A fixed range is taken as it is; ``calibrated`` spans from 0 V (or the most negative value) to the
+    largest one, or as ``adc.calibration`` says: by percentile, one range or one for each column.
+    ``window_s``: see `ReadTiming`; that of `read_timing` unless given.
+    """
+    adc = tile.periphery.adc
+    if not isinstance(adc.range, str):
+        return AdcRange(adc.range[0], adc.range[1], calibrated=False)
+    gain = tile.periphery.sense.transfer(read_timing(tile).window_s if window_s is None else window_s)
+    low, high = adc.calibration.span(np.asarray(currents) * gain)
+    high = np.where(high > low, high, low + gain * 1e-9)
+    if not high.ndim:
+        return AdcRange(float(low), float(high), calibrated=True)
+    return AdcRange(low, high, calibrated=True)
+
+
+def line_settling(tile: Tile) -> float:
+    """Return the time [s] for the lines to settle to the bits of the ADC.
+
+    (B + 1) ln 2 times the Elmore delay of word and bit line.
+    """
+    array, c = tile.array, tile.capacitance
+    word = array.r_left + float(array.word_segments[0].sum()) / 2
+    bit = array.r_bottom + float(array.bit_segments[:, 0].sum()) / 2
+    return (tile.periphery.adc.bits + 1) * math.log(2) * (word * c.word + bit * c.bit)
+
+
+def read_timing(tile: Tile) -> ReadTiming:
+    """Return the timing that the components give: edges, settling of lines, DAC and sense, sample-and-hold."""
+    p = tile.periphery
+    rise, fall, sample = (femtoseconds(t) for t in (p.driver.rise, p.driver.fall, p.sense.sample_time))
+    hold = femtoseconds(p.sense.settling) + femtoseconds(p.dac.settling) + femtoseconds(line_settling(tile))
+    hold = max(hold, 1)
+    window = seconds(hold + sample) + seconds(rise + fall) / 2
+    return ReadTiming(
+        rise, hold, sample, fall, "driver.rise + sense.settling + line settling + sense.sample_time + driver.fall", window
+    )  # fmt: skip
+
+
+def width_timing(tile: Tile, span: int) -> ReadTiming:
+    """Return the timing of a phase in which lines are driven for up to ``span`` slots.
+
+    A line that is driven for n slots has a plateau of n slots less half of both edges, so that its charge
+    is that of n slots at full amplitude. Raises `DeviceError` where a slot is shorter than that.
+    """
+    p, plain = tile.periphery, read_timing(tile)
+    slot = femtoseconds(p.dac.slot)
+    edges = (plain.rise + plain.fall) // 2
+    if slot <= edges:
+        raise DeviceError(
+            f"dac.slot: must be longer than half of both edges, {seconds(edges):g} s, not {p.dac.slot:g} s"
+        )
+    hold = span * slot - edges + plain.fall + plain.hold
+    return ReadTiming(
+        plain.rise, hold, plain.sample, plain.fall,
+        "dac.slot * codes + sense.settling + line settling + sense.sample_time + edges", seconds(span * slot), slot,
+    )  # fmt: skip
+
+
+def read_drives(tile: Tile, voltage: FloatArray, rows: range, timing: ReadTiming) -> dict[str, Waveform]:
+    """Return the drives of a read: ``voltage`` [V] on the word lines, bit lines at virtual ground.
+
+    ``rows`` are the rows whose gates are on (1T1R).
+    """
+    width = timing.hold + timing.sample
+    widths = [width] * len(voltage)
+    return _drives(tile, voltage, widths, rows, timing)
+
+
+def width_drives(
+    tile: Tile, voltage: FloatArray, slots: FloatArray, timing: ReadTiming
+) -> dict[str, Waveform]:
+    """Return the drives of a read by widths: ``slots`` per word line, all rows selected."""
+    edges = (timing.rise + timing.fall) // 2
+    widths = [int(number) * timing.slot - edges for number in slots]
+    return _drives(tile, voltage, widths, range(tile.array.rows), timing)
+
+
+def _drives(
+    tile: Tile, voltage: FloatArray, widths: list[int], rows: range, timing: ReadTiming
+) -> dict[str, Waveform]:
+    array = tile.array
+    ground = level(0.0)
+    drives: dict[str, Waveform] = dict.fromkeys(array.line_nets, ground)
+    for net, amplitude, width in zip(array.left or (), voltage.tolist(), widths, strict=True):
+        if net is not None and amplitude:
+            drives[net] = pulse(amplitude, rise_fs=timing.rise, width_fs=width, fall_fs=timing.fall)
+    if array.gates is not None:
+        on = level(array.cell.gate_voltage)
+        for row in rows:
+            drives[array.gates[row]] = on
+    return drives
+
+
+def sense_energy(
+    tile: Tile, operation: int, phase: int, kind: str, result: PhaseResult, columns: int
+) -> None:
+    """Account the sense circuits of a phase: bias, supply current, samples."""
+    nets = tile.network.net_index
+    charge = sum(
+        abs(float(result.net_charge[nets[net]])) for net in tile.array.bottom or () if net is not None
+    )
+    account_sense(tile, operation, phase, kind, charge, result.duration_fs, columns)
+
+
+def account_sense(
+    tile: Tile, operation: int, phase: int, kind: str, charge: float, duration_fs: int, columns: int
+) -> None:
+    """Account the sense circuits of ``columns`` columns for a phase; ``charge`` of all bit lines [C]."""
+    sense = tile.periphery.sense
+    if sense.kind != "voltage-divider":
+        tile.energy(operation, phase, "sense bias", kind, columns * sense.bias_power * seconds(duration_fs))
+    if sense.supply_component is not None:
+        tile.energy(operation, phase, sense.supply_component, kind, sense.supply_voltage_ratio * charge)
+    tile.energy(operation, phase, "sense sample", kind, columns * sense.sample_energy)
+
+
+def charging_energy(tile: Tile, operation: int, phase: int, drives: dict[str, Waveform], kind: str) -> None:
+    """Account C·V² of every line that swings in a phase (not where the network itself has capacitance)."""
+    if tile.network.has_capacitance:
+        return
+    array, c = tile.array, tile.capacitance
+    for component, ends, capacitance in (
+        ("word-line charging", array.left, c.word),
+        ("bit-line charging", array.bottom, c.bit),
+    ):
+        waves = list(filter(None, map(drives.get, filter(None, ends or ()))))
+        counts, total = Counter(map(id, waves)), 0.0
+        for wave in distinct(waves):
+            total += counts[id(wave)] * (max(wave.voltages) - min(wave.voltages)) ** 2
+        tile.energy(operation, phase, component, kind, capacitance * total)
+
+
+def shift_levels(tile: Tile, operation: int, kind: str, drives: dict[str, Waveform]) -> Process:
+    """Account the level shifters of the lines that swing further than the logic's supply, and their delay."""
+    shifter = tile.periphery.driver.level_shifter
+    if not (shifter.energy or shifter.delay):
+        return
+    swings = {id(wave): max(map(abs, wave.voltages)) for wave in distinct(drives.values())}
+    shifted = sum(swings[id(wave)] > shifter.supply and not wave.is_level for wave in drives.values())
+    tile.energy(operation, -1, "level shifters", kind, shifted * shifter.energy)
+    if shifted and shifter.delay:
+        yield from tile.wait(operation, "select", "level shifters", shifter.delay)

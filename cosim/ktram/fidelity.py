@@ -1,0 +1,86 @@
+"""Who carries out an instruction on a lane: the seam between the emulator's arithmetic and real circuits."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+from cosim.errors import KtramError, UnknownKeyError
+from cosim.ktram.instructions import FORWARD, H, Instruction
+
+if TYPE_CHECKING:
+    from cosim.ktram.aat import Active
+    from cosim.ktram.lane import NeuralLane
+
+_LOWEST_SCALE = 1e-3
+
+
+class Fidelity(ABC):
+    """Carries out one instruction on one lane."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def execute(self, lane: NeuralLane, active: Active, instruction: Instruction, noise: float) -> float:
+        """Drive the selected cells, latch ``lane.y`` where the instruction reads, and return ``lane.y``.
+
+        ``noise`` 0..1 lowers the read voltage by this fraction (to a thousandth at least).
+        """
+
+
+def read_voltage(v_app: float, noise: float) -> float:
+    """Return the read voltage [V] with the noise dial at 0..1; raises `KtramError` outside."""
+    if not 0.0 <= noise <= 1.0:
+        raise KtramError(
+            f"noise: must be within 0..1, not {noise}; it is the fraction taken off the read voltage"
+        )
+    return v_app * max(_LOWEST_SCALE, 1.0 - noise)
+
+
+@final
+class Ideal(Fidelity):
+    """The emulator's arithmetic: the selected devices alone, one step with the node voltage of its start."""
+
+    name: ClassVar[str] = "ideal"
+
+    def execute(self, lane: NeuralLane, active: Active, instruction: Instruction, noise: float) -> float:
+        core = lane.core
+        law, topology = core.law, core.topology
+        if instruction.direction == FORWARD:
+            standard, low = core.forward_voltage, core.forward_low_voltage
+        else:
+            standard, low = core.reverse_voltage, core.reverse_low_voltage
+        v_app = low if instruction.low else standard
+        few: Any = active if type(active) is list else None
+        kt_bits: Any = None if few is not None else lane.kt_bits[active]
+        if instruction.reads:
+            if noise:
+                v_app = read_voltage(v_app, noise)
+            if few is not None and not few:
+                lane.y = 0.0
+                return 0.0
+            top, bottom = law.sums_of(kt_bits) if few is None else law.sums(lane.cells, few)
+            y = topology.activation(top, bottom)
+            if core.read_noise > 0.0:
+                y = core.read_sample(y, bottom, v_app)
+            lane.y = y
+            vy = topology.node_voltage(v_app, y)
+        else:
+            vy = instruction.coeff * standard
+            if instruction.use_H:
+                vy *= H(lane.y)
+        voltage = topology.update_voltages(v_app, vy)
+        if few is not None:
+            law.drive(lane.cells, few, voltage, core.pulse_width, core.rng)
+        else:
+            after = law.drive_many(kt_bits, voltage, core.pulse_width, core.rng)
+            if after is not None:
+                lane.kt_bits[active] = after
+        return lane.y
+
+
+def fidelity_for(name: str) -> Fidelity:
+    """Return the fidelity of that name (lower case); raises `UnknownKeyError` for any other."""
+    if name != "ideal":
+        raise UnknownKeyError(f"Core.fidelity: must be one of ideal, not '{name}'")
+    return Ideal()

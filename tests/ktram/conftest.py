@@ -1,0 +1,6 @@
+"""The object-per-device yardstick of the benchmarks is the oracle of these tests."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
