@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
@@ -23,6 +24,7 @@ import numpy as np
 from cosim.backends import instant, single_level, stops
 from cosim.backends import response as network
 from cosim.backends.circuit_run import CircuitRun
+from cosim.backends.kept_reads import KeptReads, Masks, solve_whole
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
 from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
 from cosim.crossbar.circuit import joins_floating_nets
@@ -174,13 +176,16 @@ def _whole_states(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -
         if len(rows) == array.rows:
             moved, exposed = next(inner)
         else:
-            rest = np.zeros(array.shape)
+            rest = np.zeros((1, 1))
             moved = array.device.advance(state, rest, duration, temperature)
-            exposed = (
-                duration * array.device.exposure_rate(rest, temperature) if array.device.stochastic else rest
-            )
+            exposed = rest  # without effect unless the device is stochastic
+            if array.device.stochastic:
+                rate = duration * array.device.exposure_rate(rest, temperature)
+                exposed = np.array(np.broadcast_to(rate, array.shape))
             if len(rows):
-                moved[rows], exposed[rows] = next(inner)
+                moved[rows], inner_exposure = next(inner)
+                if array.device.stochastic:
+                    exposed[rows] = inner_exposure
         states.append(moved)
         exposures.append(exposed)
     return tuple(states), tuple(exposures)
@@ -269,7 +274,9 @@ class BehavioralBackend(CrossbarBackend):
 
     ``ideal``: no wire and no line-end resistance. ``resistive``: both, quasi-static. ``rc``: with the
     capacitance of the lines, where the network has any. ``compiled``: let numba, where it is installed,
-    answer the phases that it can.
+    answer the phases that it can. ``reuse=False`` solves every phase on its own
+    and, where no net floats, on the whole network: no row is left out, no solution kept, nothing compiled but the
+    line solver. For comparisons: the results are the same.
     """
 
     name: ClassVar[str] = "behavioral"
@@ -279,12 +286,15 @@ class BehavioralBackend(CrossbarBackend):
         fidelity: Literal["ideal", "resistive", "rc"] = "resistive",
         tolerances: Tolerances | None = None,
         compiled: bool = True,
+        reuse: bool = True,
     ) -> None:
         if fidelity not in ("ideal", "resistive", "rc"):
             raise UnsupportedRequestError(f"fidelity must be 'ideal', 'resistive' or 'rc', not '{fidelity}'")
         self.fidelity = fidelity
         self.tolerances = tolerances or Tolerances()
-        self.compiled = compiled
+        self.compiled = compiled and reuse
+        self.reuse = reuse
+        self._reads = KeptReads()
 
     def stop_refusal(self, network: Network) -> str | None:
         if self.fidelity == "rc" and network.has_capacitance:
@@ -296,6 +306,9 @@ class BehavioralBackend(CrossbarBackend):
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "fidelity": self.fidelity}
 
+    def forget(self) -> None:
+        self._reads.forget()
+
     @property
     def _wired(self) -> bool:
         return self.fidelity != "ideal"
@@ -305,20 +318,36 @@ class BehavioralBackend(CrossbarBackend):
         if self.fidelity == "rc" and request.network.has_capacitance:
             return _result(request, _circuit_outcome(request, masks, self._wired, self.tolerances))
         live = live_network(request.network, masks)
-        outcome = _nothing(request) if live.network is None else self._run(_live_request(request, live))
+        start = self._start
+        if (
+            not self.reuse
+            and live.network is not None
+            and not _general(request)
+            and all(net in request.phase.drives for net in request.network.nets)
+        ):
+            live, start = (
+                live_network(request.network, (None,) * len(masks)),
+                partial(self._start, masks=masks),
+            )
+        outcome = (
+            _nothing(request) if live.network is None else self._run(_live_request(request, live), start)
+        )
         if outcome.stops:
             request = dataclasses.replace(request, phase=effective_phase(request.phase, outcome.stops))
         whole = live.network is request.network
         return _result(request, outcome) if whole else _expand(request, live, outcome)
 
-    def _run(self, request: PhaseRequest) -> _Outcome:
+    def _run(self, request: PhaseRequest, start: stops.Start) -> _Outcome:
         """Answer a request on the conducting part of its network."""
         if _general(request):
             everywhere = (None,) * len(request.network.arrays)
             return _circuit_outcome(request, everywhere, self._wired, self.tolerances, charged=False)
         if request.phase.stops:
-            return _watched(request, self._start)
-        run = self._start(request)
+            return _watched(request, start)
+        run = start(request)
+        kept = self._reads.answer(run, self.compiled) if self.reuse else None
+        if kept is not None:
+            return _outcome(run, kept[0], ("still", kept[1]) if kept[1] else ("still",))
         quick = _compiled(run) if self.compiled and self.tolerances.refine == 1 else None
         if quick is not None:
             return quick
@@ -328,5 +357,8 @@ class BehavioralBackend(CrossbarBackend):
             return _outcome(run, states, ("still",))
         return _outcome(run, moving(run, points, run.moves(points)), ())
 
-    def _start(self, request: PhaseRequest) -> PhaseRun:
-        return PhaseRun(request, self._wired, self.tolerances)
+    def _start(self, request: PhaseRequest, masks: Masks | None = None) -> PhaseRun:
+        run = PhaseRun(request, self._wired, self.tolerances)
+        if masks is not None:
+            run.solver = solve_whole(run.prepared, masks)
+        return run

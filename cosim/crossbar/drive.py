@@ -135,9 +135,8 @@ class Phase:
     def corners_fs(self) -> tuple[int, ...]:
         """Return every instant where a drive bends or a strobe samples, with 0 and the end."""
         instants = {0, self.duration_fs, *self.strobes_fs}
-        for waveform in distinct(self.drives.values()):
-            if len(waveform.times_fs) > 1:
-                instants.update(t for t in waveform.times_fs if 0 < t < self.duration_fs)
+        for waveform in distinct([wave for wave in self.drives.values() if len(wave.times_fs) > 1]):
+            instants.update(t for t in waveform.times_fs if 0 < t < self.duration_fs)
         return tuple(sorted(instants))
 
     def gate_level(self, net: str) -> float:
@@ -173,9 +172,10 @@ def drive_columns(
     """Return the voltages of the distinct waveforms ``(times, waveforms)``, and which one each net has."""
     times = np.asarray(times_fs, dtype=np.float64)
     chosen = list(map(phase.drives.get, nets))
-    waveforms = distinct(chosen)
+    ids = list(map(id, chosen))
+    waveforms = dict(zip(ids, chosen, strict=True))
     floating = np.full(len(times_fs), np.nan)
-    columns = np.array([floating if wave is None else wave.at(times) for wave in waveforms]).T
-    position = {id(wave): k for k, wave in enumerate(waveforms)}
-    index = np.fromiter(map(position.__getitem__, map(id, chosen)), np.intp, len(chosen))
+    columns = np.array([floating if wave is None else wave.at(times) for wave in waveforms.values()]).T
+    position = {key: k for k, key in enumerate(waveforms)}
+    index = np.fromiter(map(position.__getitem__, ids), np.intp, len(chosen))
     return columns, index
