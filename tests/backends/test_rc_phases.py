@@ -248,13 +248,20 @@ CHARGED: dict[str, DeviceModel] = {
 }
 
 
-@pytest.mark.parametrize("kind", ["1R", "1T1R"])
-@pytest.mark.parametrize("name", sorted(CHARGED))
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("sinh", "1R"),
+        ("mss", "1T1R"),
+        pytest.param("sinh", "1T1R", marks=pytest.mark.acceptance),
+        pytest.param("mss", "1R", marks=pytest.mark.acceptance),
+    ],
+)
 def test_a_finer_run_agrees(name: str, kind: Any) -> None:
     request = moving_request(CHARGED[name], kind, 1)
     coarse = RC.run(request)
     fine = BehavioralBackend("rc", Tolerances(voltage=1e-6, coupling=1e-7, step=1e-6)).run(request)
-    assert np.abs(coarse.states[0] - request.states[0]).max() > 0.01
+    assert np.abs(coarse.states[0] - request.states[0]).max() > 0.005  # far above what is compared
     assert np.allclose(coarse.states[0], fine.states[0], rtol=0, atol=2e-5)
     full = np.abs(fine.samples.current).max()
     assert np.allclose(coarse.samples.current, fine.samples.current, rtol=0, atol=1e-4 * full)
