@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from cosim.errors import CosimError, ScenarioError
 from cosim.hardware import Hardware
 from cosim.scenario.places import Document, KeyPath, merged, read_document, with_override
-from cosim.scenario.schema import NAME, ScenarioSection
+from cosim.scenario.schema import NAME, KtramScenarioSection, ScenarioSection
 
 _OWNED = re.compile(r"^[\w ]+\.(\w+(?:\.\w+)*): (.*)$", re.DOTALL)
 
@@ -184,7 +184,8 @@ def _with_bases(file: Path, shown: str, seen: tuple[Path, ...]) -> Document:
 def parse(document: Document, folder: Path) -> tuple[Scenario | None, list[ScenarioError]]:
     """Return the scenario, or every error of the document in the order of the file."""
     try:
-        section = ScenarioSection.model_validate(document.values)
+        kind = KtramScenarioSection if "ktram" in document.values else ScenarioSection
+        section = kind.model_validate(document.values)
     except ValidationError as error:
         errors = _sentences(error, document)
         return None, sorted(errors, key=lambda e: _line(e.place))
