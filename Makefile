@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test check setup ngspice format bench accept-solver accept-updates accept-spice accept-ktram docs-generate clean
+.PHONY: demo test check setup ngspice format bench accept-solver accept-updates accept-spice accept-feedback accept-ktram accept-fit docs-generate clean
 
 demo: setup
 	$(BIN)/cosim run scenarios/quickstart.yaml --out out/quickstart
@@ -55,6 +55,14 @@ accept-updates: setup
 accept-spice: setup
 	$(BIN)/python benchmarks/spice_phases.py --accept
 	$(BIN)/python -m pytest -m acceptance tests/spice tests/backends tests/conformance
+
+accept-fit: setup
+	$(BIN)/python benchmarks/fits.py --accept
+	$(BIN)/python -m pytest tests/fit tests/docs/test_fitting_page.py
+
+accept-feedback: setup
+	$(BIN)/python benchmarks/lockstep.py --accept
+	$(BIN)/python -m pytest -m acceptance tests/backends/test_stops.py
 
 accept-ktram: setup
 	$(BIN)/python benchmarks/ktram.py --accept

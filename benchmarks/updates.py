@@ -24,14 +24,22 @@ import numpy as np
 import solver as peers  # sets OPENBLAS_NUM_THREADS
 from solver import Line, alternate, case, plain, relative
 
+from cosim.components.programming import Programming, ProgrammingPulse, Scheme, Verify, program_tile
+from cosim.crossbar.backend import find
 from cosim.crossbar.kept import CrossbarNetwork
 from cosim.crossbar.lines import FloatArray, numba_available, solve_lines
+from cosim.crossbar.network import Cell
 from cosim.crossbar.nodal import solve_lines_nodal
 from cosim.crossbar.ports import PortModel
 from cosim.crossbar.solver import with_access
 from cosim.crossbar.threads import single_threaded
 from cosim.crossbar.tree import LineTree
 from cosim.crossbar.tree_update import PendingCells
+from cosim.devices import Mss
+from cosim.devices.rs import RS_KTRAM
+from cosim.hardware import ArraySpec, Hardware, WireSpec
+from cosim.records import Trace
+from cosim.system import System
 
 INPUTS = 100
 FIRST_BAR = 10.0
@@ -190,6 +198,61 @@ def sequence(gated: bool) -> list[Line]:
     ]
 
 
+def written_and_verified(cell: Cell, device: Any, scheme: Scheme, reuse: bool) -> Callable[[], list[Any]]:
+    """Return what programs one cell of a 256x256 tile with 10 pulses and reads it before and after each.
+
+    Through the whole of a tile: event time, converters, ageing, backend, records. Each call writes another cell
+    of the same row.
+    """
+    n, row = 256, 100
+    backend = find("behavioral")(reuse=reuse)
+    hardware = Hardware(ArraySpec(n, n, WireSpec(1.0, 1.0, 0.1e-15)), cell=cell, device=device)
+    system = System(Trace(), 7)
+    tile = system.add_tile("t", hardware, dict.fromkeys(("read", "verify", "write"), backend))
+    tile.state = np.random.default_rng(0).random((n, n))
+    (set_v, set_s), (reset_v, reset_s) = device.programming_pulse(hardware.temperature)
+    shapes = ProgrammingPulse(set_v, set_s), ProgrammingPulse(reset_v, reset_s)
+    targets, column = np.full((n, n), np.nan), 0
+
+    def act() -> list[Any]:
+        nonlocal column
+        first = len(system.trace.phases)
+        targets[:] = np.nan
+        targets[row, column] = 1.0  # out of reach: all pulses are given
+        column += 1
+        job = Programming(targets, scheme, Verify(window=1e-6, max_pulses=10), *shapes)
+        system.environment.run(until=system.environment.process(program_tile(tile, 0, job)))
+        return [*system.trace.phases][first:]
+
+    return act
+
+
+def product() -> list[Line]:
+    """10 pulses and 11 verify reads of one cell through a tile, as it is and with every phase on its own."""
+    lines = []
+    mss = Mss(r_on=100e3, r_off=1e6, v_on=0.6, v_off=0.6, tau=1e-5)
+    cases: list[tuple[str, Cell, Any, Scheme, float]] = [
+        ("1T1R, mss", Cell("1T1R", access_resistance=5e3), mss, "gate", SEQUENCE_BAR),
+        ("1T1R, rs", Cell("1T1R", access_resistance=5e3), RS_KTRAM, "gate", 0.0),
+        ("1R V/2, rs", Cell("1R"), RS_KTRAM, "V/2", 0.0),
+    ]
+    for name, cell, device, scheme, bar in cases:
+        acts = {
+            reuse: written_and_verified(cell, device, scheme, reuse == "kept") for reuse in ("kept", "alone")
+        }
+        kept, alone = (np.array([row[7:12] for row in act()], dtype=float) for act in acts.values())
+        error = float(np.abs(kept - alone).max() / np.abs(alone).max())
+        times = alternate(acts, 6, 10.0)
+        ratio = times["alone"] / times["kept"]
+        print(f"  tile, {name}: every phase on its own {times['alone'] * 1e3:.1f}   as it is {times['kept'] * 1e3:.1f} "
+              f"({ratio:.1f}x)   largest difference of an energy {error:.0e}")  # fmt: skip
+        if bar:
+            lines.append(
+                Line(f"write-verify through a tile 256, {name}: {ratio:.0f}x >= {bar:g}x", ratio >= bar)
+            )
+    return lines
+
+
 def memory() -> list[Line]:
     """Memory of the kept tree at 512 and the peak of building it, in a fresh process."""
     out = subprocess.run(
@@ -247,7 +310,7 @@ def main() -> int:
             lines += written_cell(n)
         if not arguments.quick:
             print("\nwrite-verify of one cell, 10 pulses and 10 reads, 256x256 1T1R with wires, ms")
-            lines += sequence(gated=False) + sequence(gated=True)
+            lines += sequence(gated=False) + sequence(gated=True) + product()
             lines += memory()
         models([16, 32, 64] if arguments.quick else [16, 32, 64, 128])
     print()

@@ -13,7 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: many small m
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -251,6 +251,89 @@ def devices(as_json: AsJson = False) -> None:
             typer.echo(f"    {key:<10} {leaf['default']:<14} {leaf['doc']} ({leaf['source']})")
     for name, model in content["presets"].items():
         typer.echo(f"preset {name}: model {model}")
+
+
+@app.command()
+def fit(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="CSV files, each alone or as 'FILE@series=47 kohm,frequency=10 Hz,across=device'",
+        ),
+    ],
+    model: Annotated[str, typer.Option(help="device model, such as mss or rs")],
+    out: Annotated[Path, typer.Option(help="folder for device.yaml, scenario.yaml, fit.json, plot")] = Path(
+        "out/fit"
+    ),
+    series: Annotated[str, typer.Option(help="series resistor of the loops, such as '5 kohm'")] = "ideal",
+    frequency: Annotated[str | None, typer.Option(help="a file holds one period of this frequency")] = None,
+    amplitude: Annotated[str | None, typer.Option(help="drive with a sine instead of the samples")] = None,
+    across: Annotated[
+        Literal["total", "device"], typer.Option(help="what the voltage column is: whole circuit or device")
+    ] = "total",
+    ltp: Annotated[str | None, typer.Option(help="SET pulse of an LTP curve, such as '1.6 V, 50 ns'")] = None,
+    ltd: Annotated[
+        str | None, typer.Option(help="RESET pulse of an LTD curve, such as '-1.6 V, 50 ns'")
+    ] = None,
+    fix: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="keep a parameter, such as 'r_on=2 kohm'")
+    ] = None,
+    bound: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=LOW:HIGH", help="bounds such as 'tau=1 us:1 ms'")
+    ] = None,
+    predict: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="report the error on data not fitted")
+    ] = None,
+    against_spice: Annotated[
+        bool, typer.Option("--against-spice", help="simulate the fit again in ngspice, report both errors")
+    ] = False,
+    robust: Annotated[bool, typer.Option("--robust", help="count outlying samples less")] = False,
+    temperature: Annotated[str, typer.Option(help="temperature of the measurement")] = "300 K",
+    survey: Annotated[int, typer.Option(min=8, max=65536, help="points of the search for good starts")] = 512,
+    starts: Annotated[int, typer.Option(min=1, max=64, help="starts that are improved")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the search")] = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a device model to measured loops, pulse trains or LTP/LTD curves.
+
+    Example: cosim fit loop.csv --model mss --series '5 kohm' --frequency '10 Hz' --out out/fit
+    """
+    from cosim.fit.measurement import Setup, read_pulse, read_setup
+    from cosim.fit.study import Study, run_study
+
+    base = Setup(
+        series=0.0 if series == "ideal" else parse(series, "ohm"),
+        frequency=None if frequency is None else parse(frequency, "Hz"),
+        amplitude=None if amplitude is None else parse(amplitude, "V"),
+        across=across,
+        set_pulse=None if ltp is None else read_pulse(ltp),
+        reset_pulse=None if ltd is None else read_pulse(ltd),
+    )
+    study = Study(
+        model=model,
+        fitted=tuple(read_setup(name, base) for name in files),
+        predicted=tuple(read_setup(name, base) for name in predict or ()),
+        fixed=tuple(fix or ()),
+        bounds=tuple(bound or ()),
+        against_spice=against_spice,
+        robust=robust,
+        temperature=parse(temperature, "K"),
+        survey=survey,
+        starts=starts,
+        seed=seed,
+    )
+    result = run_study(study)
+    result.save(out)
+    if as_json:
+        typer.echo(json.dumps(result.content(), indent=2))
+    elif not quiet:
+        for line in result.lines():
+            typer.echo(line)
+        typer.echo(
+            f"device: {out / 'device.yaml'}   scenario: {out / 'scenario.yaml'}   plot: {out / 'fit.svg'}"
+        )
 
 
 @app.command()

@@ -8,6 +8,7 @@
     │   ├── ScenarioError             a scenario file breaks a rule (place, key, sentence)
     │   ├── CrossbarError             an array, its wires or its drive are inconsistent
     │   ├── DeviceError               a device parameter or state is out of range
+    │   ├── FitError                  measured data, or a fit to them, cannot be used
     │   ├── UnknownNameError          nothing of that name is registered
     │   │   └── UnknownKeyError       the same, where a `KeyError` is expected (kT-RAM)
     │   ├── KtramError                a kT-RAM core, lane or address tuple is inconsistent
@@ -80,6 +81,10 @@ class CrossbarError(InputError):
 
 class DeviceError(InputError):
     """A device parameter or state is out of range."""
+
+
+class FitError(InputError):
+    """Measured data, or a fit to them, cannot be used."""
 
 
 class UnknownNameError(InputError):

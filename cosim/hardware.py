@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from cosim.components.adc import Adc
+from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
 from cosim.components.sense import Sense
@@ -156,6 +157,7 @@ class Hardware:
     driver: Driver = field(default_factory=Driver)
     sense: Sense = field(default_factory=Sense)
     sequencer: Sequencer = field(default_factory=Sequencer)
+    comparator: Comparator = field(default_factory=Comparator)
     temperature: Kelvin = 300.0
 
     def __post_init__(self) -> None:
@@ -170,7 +172,7 @@ class Hardware:
     @property
     def periphery(self) -> Periphery:
         """Converters, drivers, sense circuits and control."""
-        return Periphery(self.dac, self.adc, self.driver, self.sense, self.sequencer)
+        return Periphery(self.dac, self.adc, self.driver, self.sense, self.sequencer, self.comparator)
 
     def network(self, name: str) -> Network:
         """Return the network of one array of this hardware, called ``name``."""

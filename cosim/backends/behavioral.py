@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
 from cosim.backends import response as network
 from cosim.backends import single_level, stops
+from cosim.backends.kept_reads import KeptReads, Masks, solve_whole
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
 from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
 from cosim.crossbar.drive import drive_table
@@ -129,11 +131,12 @@ def _whole_states(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -
         if len(rows) == array.rows:
             moved, exposed = next(inner)
         else:
-            rest = np.zeros(array.shape)
+            rest = np.zeros((1, 1))
             moved = array.device.advance(state, rest, duration, temperature)
             exposed = (
                 duration * array.device.exposure_rate(rest, temperature) if array.device.stochastic else rest
             )
+            exposed = np.array(np.broadcast_to(exposed, array.shape))
             if len(rows):
                 moved[rows], exposed[rows] = next(inner)
         states.append(moved)
@@ -223,7 +226,9 @@ class BehavioralBackend(CrossbarBackend):
     """Answers phases with device closed forms; ``fidelity`` chooses how much of the wires is real.
 
     ``ideal``: no wire and no line-end resistance. ``resistive``: both, quasi-static. ``compiled``: let
-    numba, where it is installed, answer the phases that it can.
+    numba, where it is installed, answer the phases that it can. ``reuse=False`` solves every phase on its own
+    and, where no net floats, on the whole network: no row is left out, no solution kept, nothing compiled but the
+    line solver. For comparisons: the results are the same.
     """
 
     name: ClassVar[str] = "behavioral"
@@ -233,12 +238,15 @@ class BehavioralBackend(CrossbarBackend):
         fidelity: Literal["ideal", "resistive"] = "resistive",
         tolerances: Tolerances | None = None,
         compiled: bool = True,
+        reuse: bool = True,
     ) -> None:
         if fidelity not in ("ideal", "resistive"):
             raise UnsupportedRequestError(f"fidelity must be 'ideal' or 'resistive', not '{fidelity}'")
         self.fidelity = fidelity
         self.tolerances = tolerances or Tolerances()
-        self.compiled = compiled
+        self.compiled = compiled and reuse
+        self.reuse = reuse
+        self._reads = KeptReads()
 
     def refusal(self, network: Network, kind: str) -> str | None:
         for array in network.arrays:
@@ -249,20 +257,38 @@ class BehavioralBackend(CrossbarBackend):
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "fidelity": self.fidelity}
 
+    def forget(self) -> None:
+        self._reads.forget()
+
     def run(self, request: PhaseRequest) -> PhaseResult:
         masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
         live = live_network(request.network, masks)
-        outcome = _nothing(request) if live.network is None else self._run(_live_request(request, live))
+        start = self._start
+        if (
+            not self.reuse
+            and live.network is not None
+            and all(net in request.phase.drives for net in request.network.nets)
+        ):
+            live, start = (
+                live_network(request.network, (None,) * len(masks)),
+                partial(self._start, masks=masks),
+            )
+        outcome = (
+            _nothing(request) if live.network is None else self._run(_live_request(request, live), start)
+        )
         if outcome.stops:
             request = dataclasses.replace(request, phase=effective_phase(request.phase, outcome.stops))
         whole = live.network is request.network
         return _result(request, outcome) if whole else _expand(request, live, outcome)
 
-    def _run(self, request: PhaseRequest) -> _Outcome:
+    def _run(self, request: PhaseRequest, start: stops.Start) -> _Outcome:
         """Answer a request on the conducting part of its network."""
         if request.phase.stops:
-            return _watched(request, self._start)
-        run = self._start(request)
+            return _watched(request, start)
+        run = start(request)
+        kept = self._reads.answer(run, self.compiled) if self.reuse else None
+        if kept is not None:
+            return _outcome(run, kept[0], ("still", kept[1]) if kept[1] else ("still",))
         quick = _compiled(run) if self.compiled and self.tolerances.refine == 1 else None
         if quick is not None:
             return quick
@@ -272,5 +298,8 @@ class BehavioralBackend(CrossbarBackend):
             return _outcome(run, states, ("still",))
         return _outcome(run, moving(run, points, run.moves(points)), ())
 
-    def _start(self, request: PhaseRequest) -> PhaseRun:
-        return PhaseRun(request, self.fidelity == "resistive", self.tolerances)
+    def _start(self, request: PhaseRequest, masks: Masks | None = None) -> PhaseRun:
+        run = PhaseRun(request, self.fidelity == "resistive", self.tolerances)
+        if masks is not None:
+            run.solver = solve_whole(run.prepared, masks)
+        return run

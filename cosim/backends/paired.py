@@ -46,6 +46,8 @@ class PairedBackend(CrossbarBackend):
         self._second = find(second)(**(second_options or {}))
 
     def run(self, request: PhaseRequest) -> PhaseResult:
+        self._first.forget()  # answers go to the journal: they must not depend on the phases before
+        self._second.forget()
         first = self._first.run(request)
         second = self._second.run(request)
         noted = deviation(request, first, second)

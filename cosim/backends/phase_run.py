@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cosim.backends import motion
 from cosim.backends import response as network
-from cosim.backends.response import Ledger, Prepared, Response
+from cosim.backends.response import ArraySolver, Ledger, Prepared, Response
 from cosim.crossbar.backend import PhaseRequest
 from cosim.crossbar.drive import drive_columns
 from cosim.devices.base import FloatArray
@@ -86,6 +86,7 @@ class PhaseRun:
     """One phase in flight."""
 
     def __init__(self, request: PhaseRequest, wires: bool, tolerances: Tolerances) -> None:
+        self.solver: ArraySolver | None = None
         self.request, self.tolerances = request, tolerances
         self.arrays = request.network.arrays
         self.corners = request.phase.corners_fs()
@@ -123,7 +124,9 @@ class PhaseRun:
         device, seen = self.conductances(states)
         if not np.any(np.abs(drives) > 0):
             return Point(states, states, device, network.silent(self.prepared, drives))
-        return Point(states, states, device, network.solve(self.prepared, seen, drives[None, :])[0])
+        return Point(
+            states, states, device, network.solve(self.prepared, seen, drives[None, :], self.solver)[0]
+        )
 
     def frozen(self) -> list[Point]:
         """Return the network at every corner with the states of the start; equal drives share a response."""
@@ -136,7 +139,7 @@ class PhaseRun:
             for k, (drives, alive) in enumerate(zip(self.table, live.tolist(), strict=True))
         ]
         distinct = list(rows.values())
-        solved = network.solve(self.prepared, seen, self.table[distinct]) if distinct else []
+        solved = network.solve(self.prepared, seen, self.table[distinct], self.solver) if distinct else []
         by_row = dict(zip(distinct, solved, strict=True))
         by_row[-1] = network.silent(self.prepared, self.table[0])
         return [Point(states, states, device, by_row[row]) for row in order]
@@ -163,13 +166,18 @@ class PhaseRun:
         scale = np.array((0.0, 0.5, 1.0))[:, None, None]
         changes, exposures = [], []
         for a, (array, state) in enumerate(zip(self.arrays, self.request.states, strict=True)):
-            if not array.device.moves:
+            across = response.arrays[a].voltage
+            low, high = min(0.0, float(across.min())), max(0.0, float(across.max()))
+            if (
+                not self.stochastic
+                and array.device.most_moved(low, high, weights.sum(), self.request.temperature) == 0.0
+            ):
                 changes.append(np.zeros(array.shape))
                 exposures.append(changes[-1])
                 continue
             moved, exposed = motion.drift(
                 array.device, array.cell.series_resistance, state, array.device.conductance(state),
-                scale * response.arrays[a].voltage, weights, self.request.temperature,
+                scale * across, weights, self.request.temperature,
             )  # fmt: skip
             changes.append(moved.sum(axis=0))
             exposures.append(exposed.sum(axis=0))
@@ -302,7 +310,7 @@ def _weak(run: PhaseRun, start: Point, k: int, moves: _Moves, known: Point | Non
         response = network.silent(run.prepared, drives)
     else:
         _, seen = run.conductances(start.solved)
-        response = network.solve(run.prepared, seen, drives[None, :])[0]
+        response = network.solve(run.prepared, seen, drives[None, :], run.solver)[0]
     if run.watch is not None:
         run.watch(k, 0.0, 1.0, start, (start.response, response))
     run.ledger.linear(start.response, response, start.device, run.lengths[k])

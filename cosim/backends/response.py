@@ -8,6 +8,7 @@ two agree only where the network is solved.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -30,6 +31,9 @@ from cosim.crossbar.lines import (
 )
 from cosim.crossbar.network import CrossbarArray, Ends, Network
 from cosim.devices.base import FloatArray
+
+ArraySolver = Callable[[LineSystem, FloatArray, list[FloatArray]], LineSolution]
+"""Solves one array: wires, cells [S], voltages of the nets at the four sides ``(instants, lines)``."""
 
 _OPEN = 1e-300
 NO_INJECTION = (np.zeros((0, 0)), np.zeros((0, 0)))
@@ -131,14 +135,21 @@ def conducting_rows(array: CrossbarArray, phase: Phase) -> tuple[bool, ...] | No
     """Return which rows conduct, or None where the array has no gates."""
     if array.gates is None:
         return None
-    threshold = array.cell.gate_threshold
-    return tuple(phase.gate_level(net) > threshold for net in array.gates)
+    threshold, drives = array.cell.gate_threshold, phase.drives
+    driven = {net for net in array.gates if net in drives and phase.gate_level(net) > threshold}
+    return tuple(map(driven.__contains__, array.gates))
 
 
-def solve(prepared: Prepared, conductance: tuple[FloatArray, ...], drives: FloatArray) -> list[Response]:
+def solve(
+    prepared: Prepared,
+    conductance: tuple[FloatArray, ...],
+    drives: FloatArray,
+    solver: ArraySolver | None = None,
+) -> list[Response]:
     """Return the responses to net voltages ``drives`` ``(instants, nets)`` [V]; NaN where a net floats.
 
-    ``conductance``: per array, what the lines see of each cell [S].
+    ``conductance``: per array, what the lines see of each cell [S]. ``solver``: solves an array in place of
+    `solve_array` and of the dense matrix of small arrays.
     """
     if prepared.joined is not None:
         return [_joined_response(prepared.joined, conductance, row) for row in drives]
@@ -150,7 +161,7 @@ def solve(prepared: Prepared, conductance: tuple[FloatArray, ...], drives: Float
         prepared.systems, prepared.dense, prepared.sides, conductance, strict=True
     ):
         left, _, _, bottom = sides
-        if dense is not None:
+        if dense is not None and solver is None:
             small = dense.solve(cells, voltage[:, left.nets], voltage[:, bottom.nets])
             _add_to_nets(net_current, left, small.word)
             _add_to_nets(net_current, bottom, small.bit)
@@ -158,7 +169,7 @@ def solve(prepared: Prepared, conductance: tuple[FloatArray, ...], drives: Float
             idle = np.zeros_like(small.word), np.zeros_like(small.bit)
             solved.append((small.voltage, small.current, small.word, idle[0], idle[1], small.bit))
             continue
-        solution = _solve_array(system, cells, [voltage[:, side.nets] for side in sides])
+        solution = (solver or solve_array)(system, cells, [voltage[:, side.nets] for side in sides])
         ends = (solution.i_left, solution.i_right, solution.i_top, solution.i_bottom)
         for side, current in zip(sides, ends, strict=True):
             _add_to_nets(net_current, side, current)
@@ -193,7 +204,7 @@ def _joined_response(joined: Circuit, conductance: tuple[FloatArray, ...], drive
     return Response(parts, solution.net_voltage, solution.net_current, residual)
 
 
-def _solve_array(system: LineSystem, cells: FloatArray, drive: list[FloatArray]) -> LineSolution:
+def solve_array(system: LineSystem, cells: FloatArray, drive: list[FloatArray]) -> LineSolution:
     """Return `solve_lines` for drives that are known to fit: without its checks, which cost as much."""
     if system.prepared.shorted:
         return solve_lines(system, cells, *drive)

@@ -5,6 +5,7 @@ from cosim.components.adc_energy import EnergyModel
 from cosim.components.adc_kinds import AdcKind, ConverterFigures
 from cosim.components.bank import ArbitratedBank, Bank, ConverterBank, Process
 from cosim.components.coding import CodedInputs, InputCoding
+from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac, InputCalibration
 from cosim.components.driver import Driver, LevelShifter
 from cosim.components.mux import Mux
@@ -24,6 +25,7 @@ __all__ = [
     "Bank",
     "CodedInputs",
     "Codes",
+    "Comparator",
     "ConverterBank",
     "ConverterErrors",
     "ConverterFigures",

@@ -4,6 +4,11 @@ Schemes: ``gate`` (1T1R): only the selected row conducts; the selected bit line 
 the pulse, the other bit lines follow the word line, so the other cells of the row see no voltage.
 ``V/2`` (1R): the selected lines carry 0 and V, all other lines V/2, so every half-selected cell sees V/2.
 A SET pulse is positive from word line to bit line, a RESET pulse negative; all drivers are unipolar.
+
+A pulse may end early: at a compliance current of the selected bit line, or (``terminated``) where that
+current is the one that the cell has at its target. Half-selected cells and wires have their part in it,
+which is known from a read with the pattern of the pulse at read amplitude, before the first pulse of a cell
+in each direction.
 """
 
 from __future__ import annotations
@@ -26,13 +31,14 @@ from cosim.components.read_phases import (
 )
 from cosim.components.reading import convert_inputs, convert_outputs, select_rows
 from cosim.components.tile import Tile
-from cosim.crossbar.drive import Phase, Waveform, level, pulse
+from cosim.crossbar.drive import Phase, StopCondition, Waveform, level, pulse
 from cosim.crossbar.network import Ends
 from cosim.devices.base import FloatArray
 from cosim.records import CellOutcome, PulseRecord
-from cosim.units import Fraction, Second, Volt, check, femtoseconds, quantity, seconds
+from cosim.units import Ampere, Fraction, Second, Volt, check, femtoseconds, quantity, seconds
 
 Scheme = Literal["gate", "V/2"]
+Direction = Literal["rising", "falling"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,15 @@ class ProgrammingPulse:
 
     amplitude: Volt
     width: Second
+    compliance: Ampere | None = quantity(
+        None,
+        source="cosim: a driver without current limit",
+        doc="current of the selected bit line at which the pulse ends",
+    )
 
     def __post_init__(self) -> None:
+        if self.compliance is not None:
+            check(self.compliance > 0, "pulse", "compliance", "above zero", self.compliance)
         check(self.amplitude > 0, "pulse", "amplitude", "above zero", self.amplitude)
         check(self.width >= 1e-15, "pulse", "width", "at least 1 fs", self.width)
 
@@ -60,13 +73,16 @@ class Verify:
         source="SKY130 ReRAM and aihwkit write-verify windows of 2 %",
         doc="half width of the window, of the full range",
     )
-    pulses: Literal["fixed", "adaptive-width"] = quantity(
+    pulses: Literal["fixed", "adaptive-width", "terminated"] = quantity(
         "fixed",
         source="cosim: the plain scheme",
-        doc="fixed: every pulse alike; adaptive-width: as long as the last one promises (secant)",
+        doc="fixed: every pulse alike; adaptive-width: as long as the last one promises (secant); terminated:"
+        " a comparator ends it at the target's current",
     )
     longest: float = quantity(
-        32.0, source="cosim: one pulse at most covers the range", doc="widest adaptive pulse, in base widths"
+        32.0,
+        source="cosim: one pulse at most covers the range",
+        doc="widest adaptive or terminated pulse, in base widths",
     )
     max_pulses: int = quantity(
         100, source="cosim: about three times the full range at 3 % a pulse", doc="budget of a cell"
@@ -87,6 +103,12 @@ class Programming:
     verify: Verify
     set_pulse: ProgrammingPulse
     reset_pulse: ProgrammingPulse
+
+    @property
+    def reacts(self) -> bool:
+        """Whether a pulse may end early, so that backends must answer stop conditions."""
+        compliances = (self.set_pulse.compliance, self.reset_pulse.compliance)
+        return self.verify.pulses == "terminated" or any(each is not None for each in compliances)
 
 
 def program_tile(tile: Tile, operation: int, job: Programming) -> Process:
@@ -109,6 +131,7 @@ def _program_cell(
     window = job.verify.window * (high - low)
     span = _verify_span(tile, high, timing)
     pulses, ratio, before = 0, 1.0, None
+    surplus: dict[bool, float] = {}
     while True:
         seen = yield from _verify(tile, operation, row, column, span, timing)
         converged = abs(seen - target) <= window
@@ -118,7 +141,14 @@ def _program_cell(
         if job.verify.pulses == "adaptive-width":
             ratio = next_ratio(seen, target, before, ratio, job.verify.longest)
             before = seen
-        yield from _pulse(tile, operation, job, row, column, rising, ratio)
+        wanted = None
+        if job.verify.pulses == "terminated":
+            ratio = job.verify.longest
+            spec = job.set_pulse if rising else job.reset_pulse
+            if rising not in surplus:
+                surplus[rising] = yield from _surplus(tile, operation, job, row, column, rising, seen, timing)
+            wanted = max(target * spec.amplitude + surplus[rising], 0.0)
+        yield from _pulse(tile, operation, job, row, column, rising, ratio, wanted)
         pulses += 1
     _, device = _cell(tile, row, column)
     tile.trace.outcomes.append(
@@ -197,9 +227,64 @@ def pulse_drives(
     return drives
 
 
-def _pulse(
-    tile: Tile, operation: int, job: Programming, row: int, column: int, rising: bool, ratio: float
+def _surplus(
+    tile: Tile,
+    operation: int,
+    job: Programming,
+    row: int,
+    column: int,
+    rising: bool,
+    seen: float,
+    timing: ReadTiming,
 ) -> Process:
+    """Return what half-selected cells and wires add to the cell's own current in a pulse [A].
+
+    A read with the pulse's pattern at read amplitude, held by the sense circuit, less the current of the
+    cell by itself, whose conductance was ``seen`` [S].
+    """
+    spec, amplitude = job.set_pulse if rising else job.reset_pulse, tile.periphery.dac.range[1]
+    flat = timing.hold + timing.sample
+    shape, half = (
+        pulse(v, rise_fs=timing.rise, width_fs=flat, fall_fs=timing.fall) for v in (amplitude, amplitude / 2)
+    )
+    drives = pulse_drives(tile, job.scheme, row, column, shape, half, rising)
+    phase = Phase("verify", timing.duration, drives, (timing.strobe,))
+    index, result = yield from tile.run_phase(operation, phase, timing.origin)
+    charging_energy(tile, operation, index, drives, "verify")
+    sense_energy(tile, operation, index, "verify", result, 1)
+    net = tile.network.net_index[_names(tile.array.bottom)[column]]
+    held = float(result.samples.current[0, net]) * (-1 if rising else 1)
+    return (held - seen * amplitude) * spec.amplitude / amplitude
+
+
+def _stops(
+    tile: Tile, drives: dict[str, Waveform], bit: str, rising: bool, limits: tuple[float | None, float | None]
+) -> tuple[StopCondition, ...]:
+    """Return what ends a pulse early; ``limits``: compliance and target current of the bit line [A]."""
+    compliance, wanted = limits
+    comparator, ramp = tile.periphery.comparator, femtoseconds(tile.periphery.driver.fall)
+    nets = [net for net, wave in drives.items() if not wave.is_level]
+    sign = -1.0 if rising else 1.0  # a SET current leaves the array at the bit line
+    stops = []
+    if compliance is not None:
+        way: Direction = "falling" if rising else "rising"
+        stops.append(comparator.stop(bit, "current", sign * compliance, way, nets, ramp_fs=ramp))
+    if wanted is not None:
+        stops.append(comparator.stop(bit, "current", sign * wanted, "falling", nets, ramp_fs=ramp))
+    return tuple(stops)
+
+
+def _pulse(
+    tile: Tile,
+    operation: int,
+    job: Programming,
+    row: int,
+    column: int,
+    rising: bool,
+    ratio: float,
+    wanted: float | None,
+) -> Process:
+    """Apply one pulse; ``wanted``: bit-line current at which it ends [A], or None."""
     spec = job.set_pulse if rising else job.reset_pulse
     driver = tile.periphery.driver
     rise, fall, width = (
@@ -210,11 +295,19 @@ def _pulse(
     shape = pulse(spec.amplitude, rise_fs=rise, width_fs=width, fall_fs=fall)
     half = pulse(spec.amplitude / 2, rise_fs=rise, width_fs=width, fall_fs=fall)
     drives = pulse_drives(tile, job.scheme, row, column, shape, half, rising)
-    phase = Phase("write", rise + width + fall, drives)
+    bit = _names(tile.array.bottom)[column]
+    stops = _stops(tile, drives, bit, rising, (spec.compliance, wanted))
+    phase = Phase("write", rise + width + fall, drives, stops=stops)
     before, g_before = _cell(tile, row, column)
     yield from shift_levels(tile, operation, "write", drives)
     start = tile.now
-    index, _ = yield from tile.run_phase(operation, phase, "driver.rise + pulse width + driver.fall")
+    origin = "driver.rise + pulse width + driver.fall" + (", or comparator" if stops else "")
+    index, result = yield from tile.run_phase(operation, phase, origin)
+    if result.stops:
+        width = min(max(result.stops[0].ramp_fs - rise, 0), width)
+    if stops:
+        spent = tile.periphery.comparator.power * seconds(result.duration_fs)
+        tile.energy(operation, index, "comparator", "write", spent)
     charging_energy(tile, operation, index, drives, "write")
     after, g_after = _cell(tile, row, column)
     line = str((tile.array.left if rising else tile.array.bottom or ())[row if rising else column])  # type: ignore[index]

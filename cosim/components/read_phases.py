@@ -154,9 +154,8 @@ def sense_energy(
 ) -> None:
     """Account the sense circuits of a phase: bias, supply current, samples."""
     nets = tile.network.net_index
-    charge = sum(
-        abs(float(result.net_charge[nets[net]])) for net in tile.array.bottom or () if net is not None
-    )
+    sensed = list(map(nets.__getitem__, filter(None, tile.array.bottom or ())))
+    charge = float(np.abs(result.net_charge[sensed]).sum())
     account_sense(tile, operation, phase, kind, charge, result.duration_fs, columns)
 
 
@@ -181,9 +180,10 @@ def charging_energy(tile: Tile, operation: int, phase: int, drives: dict[str, Wa
         ("word-line charging", array.left, c.word),
         ("bit-line charging", array.bottom, c.bit),
     ):
-        waves = list(filter(None, map(drives.get, filter(None, ends or ()))))
-        counts, total = Counter(map(id, waves)), 0.0
-        for wave in distinct(waves):
+        waves = filter(None, map(drives.get, filter(None, ends or ())))
+        swinging = [wave for wave in waves if len(wave.voltages) > 1]
+        counts, total = Counter(map(id, swinging)), 0.0
+        for wave in distinct(swinging):
             total += counts[id(wave)] * (max(wave.voltages) - min(wave.voltages)) ** 2
         tile.energy(operation, phase, component, kind, capacitance * total)
 

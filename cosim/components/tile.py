@@ -17,6 +17,7 @@ import simpy
 
 from cosim.components.adc import Adc
 from cosim.components.bank import ConverterBank, Process, make_bank
+from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
 from cosim.components.sense import Sense
@@ -67,6 +68,7 @@ class Periphery:
     driver: Driver = field(default_factory=Driver)
     sense: Sense = field(default_factory=Sense)
     sequencer: Sequencer = field(default_factory=Sequencer)
+    comparator: Comparator = field(default_factory=Comparator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +272,7 @@ class Tile:
         formulas[f"{self.name}/bit-line charging"] = p.driver.line_formula(self.capacitance.bit)
         formulas[f"{self.name}/gate-line charging"] = p.driver.line_formula(self.capacitance.gate)
         formulas[f"{self.name}/digital"] = p.sequencer.combine_formula()
+        formulas[f"{self.name}/comparator"] = p.comparator.formula()
 
 
 def aged_state(

@@ -148,7 +148,10 @@ class PhaseResult:
 
 
 class CrossbarBackend(ABC):
-    """Answers phase requests. Implementations keep nothing between requests that changes a result."""
+    """Answers phase requests. What is kept between requests changes a result within the solver's tolerance at most.
+
+    It may depend on the earlier requests of the same network alone; see decision 0022.
+    """
 
     name: ClassVar[str]
     costly: ClassVar[bool] = False
@@ -184,6 +187,9 @@ class CrossbarBackend(ABC):
     def describe(self) -> dict[str, Any]:
         """Return what the manifest should say: engine, version, options."""
         return {"backend": self.name}
+
+    def forget(self) -> None:  # noqa: B027 (most backends keep nothing)
+        """Drop what is kept of earlier requests, so that the next answer is that of a fresh backend."""
 
     def close(self) -> None:  # noqa: B027 (most backends hold nothing)
         """Release workers; the backend is not used afterwards."""

@@ -135,9 +135,8 @@ class Phase:
     def corners_fs(self) -> tuple[int, ...]:
         """Return every instant where a drive bends or a strobe samples, with 0 and the end."""
         instants = {0, self.duration_fs, *self.strobes_fs}
-        for waveform in distinct(self.drives.values()):
-            if len(waveform.times_fs) > 1:
-                instants.update(t for t in waveform.times_fs if 0 < t < self.duration_fs)
+        for waveform in distinct([wave for wave in self.drives.values() if len(wave.times_fs) > 1]):
+            instants.update(t for t in waveform.times_fs if 0 < t < self.duration_fs)
         return tuple(sorted(instants))
 
     def gate_level(self, net: str) -> float:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 MOST_CELLS = 4
 """So many changed cells are corrected; with more, the array is solved again."""
 
+_WEAK = 1e-3
+"""Below this ``1 + d R`` a change takes most of what carries the current, and the array is solved again."""
+
 Drive = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 
@@ -128,19 +131,24 @@ class ReadCache:
             kept.changes[cell] = kept.changes.get(cell, 0) + 1
         if any(kept.changes[cell] < 2 for cell in cells.tolist()):
             return None
-        self.applied = f"kept, {cells.size} cell{'s' if cells.size > 1 else ''} corrected"
-        return self._corrected(kept, start, cells, change[rows[changed], columns[changed]], off)
+        found = self._corrected(kept, start, cells, change[rows[changed], columns[changed]], off)
+        if found is not None:
+            self.applied = f"kept, {cells.size} cell{'s' if cells.size > 1 else ''} corrected"
+        return found
 
     def _corrected(
         self, kept: _Kept, start: LineSolution, cells: IntArray, change: FloatArray, off: FloatArray
-    ) -> LineSolution:
-        """Return the solution with some conductances changed by ``change`` [S]."""
+    ) -> LineSolution | None:
+        """Return the solution with some conductances changed by ``change`` [S]; None where digits would be lost."""
         units = [self._unit(kept, cell) for cell in cells.tolist()]
         shape = kept.conductance.shape
         at = np.unravel_index(cells, shape)
         seen = np.array([unit.cell_voltage[at] for unit in units])
         across = start.cell_voltage[..., at[0], at[1]]
-        current = np.linalg.solve(np.eye(cells.size) + change[:, None] * seen, (change * across).T).T
+        matrix = np.eye(cells.size) + change[:, None] * seen
+        if np.linalg.svd(matrix, compute_uv=False)[-1] < _WEAK:
+            return None
+        current = np.linalg.solve(matrix, (change * across).T).T
         parts = {name: getattr(start, name).copy() for name in _FIELDS}
         stats = _worse(start.stats, off)
         for k, unit in enumerate(units):

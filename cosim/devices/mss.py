@@ -144,6 +144,12 @@ class Mss(DeviceModel):
         result: FloatArray = np.clip(np.maximum(on, 0.0) / count, 0.0, 1.0)
         return result
 
+    def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
+        """Return the larger of the two probabilities at the ends, times duration over tau."""
+        on, _ = self._probabilities(np.asarray(high), temperature)
+        _, off = self._probabilities(np.asarray(low), temperature)
+        return float(np.max(np.maximum(on, off) / self.tau) * duration)
+
     def programming_pulse(self, temperature: float) -> tuple[tuple[float, float], tuple[float, float]]:
         """Return pulses two thermal voltages above threshold, 3.4 % of tau long (P is 0.88 there)."""
         margin = 2 * BOLTZMANN_OVER_CHARGE * temperature

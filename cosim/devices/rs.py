@@ -98,6 +98,12 @@ class Rs(DeviceModel):
         result: FloatArray = state + (np.where(up > 0, 1.0, 0.0) - state) * moved
         return result
 
+    def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
+        """Return the largest rate times the duration; 0 in the dead zone."""
+        up = np.maximum(high - np.asarray(self.v_set), 0.0)
+        down = np.maximum(-low - np.asarray(self.v_reset), 0.0)
+        return float(np.max(self.rate * np.maximum(up, down)) * duration)
+
     def programming_pulse(self, temperature: float) -> tuple[tuple[float, float], tuple[float, float]]:
         """Return pulses 0.1 V above threshold, as long as moves the state by 3 %."""
         width = 0.03 / (0.1 * float(np.mean(self.rate)))

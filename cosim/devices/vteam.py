@@ -114,6 +114,11 @@ class Vteam(RateModel):
         """Return dx/dt [1/s]; the temperature has no effect."""
         return self.drive(voltage) * window(self.window, state, voltage > 0, self.window_p, self.window_j)
 
+    def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
+        """Return 0 between the thresholds, else no bound."""
+        still = not (np.any(self.drive(np.asarray(low))) or np.any(self.drive(np.asarray(high))))
+        return 0.0 if still else float("inf")
+
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:

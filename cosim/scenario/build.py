@@ -212,12 +212,16 @@ class _Plans:
         targets = self._targets(key, step)
         set_pulse, reset_pulse = self._pulses(key, step)
         scheme = self._scheme(key, step)
-        return Write(
-            {
-                name: Programming(part, scheme, step.verify, set_pulse, reset_pulse)
-                for name, part in zip(step.tiles, targets, strict=True)
-            }
-        )
+        jobs = {
+            name: Programming(part, scheme, step.verify, set_pulse, reset_pulse)
+            for name, part in zip(step.tiles, targets, strict=True)
+        }
+        for name, job in jobs.items():
+            tile = self.system.tiles[name]
+            reason = tile.backends["write"].stop_refusal(tile.network) if job.reacts else None
+            if reason is not None:
+                raise self.scenario.error(("tiles", name, "backend"), reason)
+        return Write(jobs)
 
     def _targets(self, key: KeyPath, step: WriteStep) -> tuple[FloatArray, ...]:
         self.held = {tiles: held for tiles, held in self.held.items() if not set(tiles) & set(step.tiles)}

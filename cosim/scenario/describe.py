@@ -38,6 +38,7 @@ def doctor_lines() -> tuple[list[str], bool]:
     for module, extra, use in (
         ("numba", "fast", "compiled solver kernels; without it large arrays are 2 to 5 times slower"),
         ("PySpice", "spice", "ngspice as a library in a worker; without it the ngspice program is used"),
+        ("lmfit", "fit", "cosim fit"),
         ("pyarrow", "parquet", "Parquet tables beside CSV"),
     ):
         if find_spec(module) is None:

@@ -51,7 +51,16 @@ class Scenario:
         h = self.section.hardware
         try:
             return Hardware(
-                h.array, h.device, h.cell, h.dac, h.adc, h.driver, h.sense, h.sequencer, h.temperature
+                h.array,
+                h.device,
+                h.cell,
+                h.dac,
+                h.adc,
+                h.driver,
+                h.sense,
+                h.sequencer,
+                h.comparator,
+                h.temperature,
             )
         except CosimError as error:
             key, sentence = _owned(str(error), ("hardware",), self.document)

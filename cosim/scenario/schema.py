@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from cosim.components.adc import Adc
+from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
 from cosim.components.programming import ProgrammingPulse, Verify
@@ -67,6 +68,9 @@ class HardwareSection(Section):
     driver: Driver = Field(default_factory=Driver, description="line drivers")
     sense: Sense = Field(default_factory=Sense, description="sense circuits")
     sequencer: Sequencer = Field(default_factory=Sequencer, description="control logic")
+    comparator: Comparator = Field(
+        default_factory=Comparator, description="ends pulses at a current: compliance and termination"
+    )
     temperature: Kelvin = Field(
         default=300.0,
         description="temperature of everything",

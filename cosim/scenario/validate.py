@@ -99,6 +99,9 @@ class _Recording(CrossbarBackend):
     def refusal(self, network: Network, kind: str) -> str | None:
         return self._inner.refusal(network, kind)
 
+    def stop_refusal(self, network: Network) -> str | None:
+        return self._inner.stop_refusal(network)
+
     def describe(self) -> dict[str, Any]:
         return self._inner.describe()
 

@@ -220,6 +220,19 @@ def test_composition(name: str, part: float, voltage: float, first: float, secon
     assert np.allclose(whole, parts, rtol=0, atol=max(1e-12, device.accuracy))
 
 
+@pytest.mark.parametrize("reach", [0.02, 0.2, 0.8])
+@pytest.mark.parametrize("duration", [1e-9, 1e-6])
+def test_most_moved_is_a_bound(reach: float, duration: float, device: DeviceModel) -> None:
+    """No state moves by more at any voltage in between; 0 means that none moves at all."""
+    bound = device.most_moved(-reach, reach, duration, 300.0)
+    if not np.isfinite(bound):
+        return
+    parts = inside(device, np.linspace(0.0, 1.0, 9))
+    for voltage in np.linspace(-reach, reach, 17):
+        moved = advance(device, parts, float(voltage), duration) - parts
+        assert np.abs(moved).max() <= bound * (1.0 + 1e-9) + (1e-15 if bound else 0.0)
+
+
 def test_no_time_no_change(device: DeviceModel) -> None:
     state = inside(device, np.linspace(0, 1, 5)[None, :])
     assert np.array_equal(advance(device, state, 1.0, 0.0), state)

@@ -1,0 +1,99 @@
+"""Which parameters of a model a fit may move, and between which bounds.
+
+The bounds come from the measured scales, so that a search over them is short: no resistance of a device lies
+far outside of what was seen. A parameter that spans decades is searched in its logarithm.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cosim.devices.base import DeviceModel, FloatArray
+from cosim.errors import FitError
+from cosim.fit.measurement import Scales
+
+_LEAST_VOLTAGE = 0.02
+_SPREAD = 30.0
+_APART = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bounds of one parameter [SI]; ``logarithmic``: searched in its natural logarithm."""
+
+    low: float
+    high: float
+    logarithmic: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high or (self.logarithmic and self.low <= 0):
+            raise FitError(
+                f"the bounds of a parameter must rise, and be above zero, not {self.low:g} to {self.high:g}"
+            )
+
+    def inner(self, value: float) -> float:
+        """Return the search coordinate of a value."""
+        return math.log(value) if self.logarithmic else value
+
+    def outer(self, coordinate: FloatArray) -> FloatArray:
+        """Return values of search coordinates."""
+        return np.exp(coordinate) if self.logarithmic else np.asarray(coordinate)
+
+
+Ranges = Mapping[str, Range]
+
+
+def _resistances(scale: Scales) -> tuple[Range, Range]:
+    """Return bounds of the lowest and the highest resistance that keep them in order."""
+    low, high = scale.resistance
+    edge = low * _APART
+    return Range(low / _SPREAD, edge), Range(edge * 1.001, max(high, 3 * edge) * _SPREAD)
+
+
+def _threshold(seen: float) -> Range:
+    return Range(_LEAST_VOLTAGE, max(1.5 * seen, 2 * _LEAST_VOLTAGE), logarithmic=False)
+
+
+def _mss(scale: Scales) -> Ranges:
+    on, off = _resistances(scale)
+    short, long = scale.time
+    up, down = (max(seen, 0.3) for seen in scale.voltage)
+    return {
+        "r_on": on, "r_off": off, "v_on": _threshold(up), "v_off": _threshold(down),
+        "tau": Range(1e-5 * short, 10 * long),
+    }  # fmt: skip
+
+
+def _rs(scale: Scales) -> Ranges:
+    on, off = _resistances(scale)
+    short, long = scale.time
+    return {
+        "g_min": Range(1 / off.high, 1 / off.low), "g_max": Range(1 / on.high, 1 / on.low),
+        "rate": Range(0.1 / long, 1e3 / short), "v_set": Range(1e-3, max(scale.voltage[0], 0.01), False),
+        "v_reset": Range(1e-3, max(scale.voltage[1], 0.01), False),
+    }  # fmt: skip
+
+
+_KNOWN: Mapping[str, Callable[[Scales], Ranges]] = {"mss": _mss, "rs": _rs}
+
+
+def default_ranges(model: type[DeviceModel], scale: Scales) -> Ranges:
+    """Return the free parameters of a model with their bounds.
+
+    For a model that is not known here: every positive number, a factor of 1000 around its default.
+    """
+    if model.name in _KNOWN:
+        return _KNOWN[model.name](scale)
+    found = {}
+    for entry in dataclasses.fields(model):  # type: ignore[arg-type]
+        value = entry.default
+        if isinstance(value, float) and value > 0:
+            found[entry.name] = Range(value / 1e3, value * 1e3)
+    if not found:
+        raise FitError(f"model {model.name} has no parameter that could be fitted")
+    return found
