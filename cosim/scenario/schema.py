@@ -23,6 +23,7 @@ from cosim.devices.base import DeviceModel
 from cosim.devices.registry import unknown
 from cosim.errors import InputError
 from cosim.hardware import ArraySpec
+from cosim.report.baseline import DigitalBaseline
 from cosim.scenario.devices import DeviceEntry
 from cosim.scenario.schema_ktram import KtramSection
 from cosim.scenario.section import Section
@@ -203,6 +204,10 @@ class ReadStep(Section):
         default=None,
         description="file or rows: inputs from which a calibrated ADC range is taken; default: inputs",
     )
+    phases: Literal["together", "one-by-one"] = Field(
+        default="together",
+        description="let a backend answer the array phases at once where no cell moves; the result is the same",
+    )
     reference: Literal["exact", "programmed"] = Field(
         default="exact",
         description="compare with the exact product, or with that of the programmed conductances",
@@ -306,6 +311,9 @@ class ScenarioSection(Section):
         default=None, description="a kT-RAM core and its program, in place of hardware, tiles and program"
     )
     spice: SpiceSection = Field(default_factory=SpiceSection, description="how ngspice is run")
+    baseline: DigitalBaseline | None = Field(
+        default=None, description="a digital accelerator that does the same products, beside the summary"
+    )
     validation: ValidateSection = Field(
         default_factory=ValidateSection,
         alias="validate",
