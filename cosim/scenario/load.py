@@ -49,6 +49,10 @@ class Scenario:
     def hardware(self) -> Hardware:
         """Hardware of the tiles."""
         h = self.section.hardware
+        if self.section.ktram is not None:
+            raise self.error(
+                ("ktram",), "a kT-RAM program has no hardware section, its core stands in ktram.core"
+            )
         try:
             return Hardware(
                 h.array,
