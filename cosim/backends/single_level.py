@@ -95,8 +95,6 @@ def _law(device: DeviceModel, temperature: float) -> TwoChannel | None:
 def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
     """Return the plan of a network that the compiled path can answer, or None."""
     array = prepared.network.arrays[0]
-    if prepared.joined is not None:
-        return None
     if len(prepared.network.arrays) != 1 or array.rows * array.columns <= LARGEST or not numba_available():
         return None
     law = _law(array.device, temperature) if array.device.moves else None
