@@ -55,7 +55,9 @@ def labelled_bars(
 ) -> None:
     """Draw one bar for each name with its height written inside."""
     bars = ax.bar(names, heights, color=color, edgecolor="0.3", linewidth=0.6)
-    ax.bar_label(bars, [text.format(height) for height in heights], label_type="center", color="w", fontsize=8)
+    ax.bar_label(
+        bars, [text.format(height) for height in heights], label_type="center", color="w", fontsize=8
+    )
 
 
 def matrix(ax: Axes, values: NDArray[Any], row_names: list[str], column_names: list[str], title: str) -> None:
