@@ -14,6 +14,8 @@ it; the factor reproduces all of its 900 rows to five digits.
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 
 from cosim.devices.base import FloatArray, Parameter
@@ -43,9 +45,11 @@ def steepness_of(nonlinearity: Parameter) -> FloatArray:
     wanted = np.abs(label) / PER_DEVIATION
     curved = np.abs(label) > _LINEAR
     held = np.where(curved, wanted, 0.1)
-    found = elementwise.find_root(
-        lambda log_s, d: largest_deviation(np.exp(log_s)) - d,
-        (np.full(held.shape, np.log(1e-4)), np.full(held.shape, np.log(_STEEPEST))), args=(held,),
-    )  # fmt: skip
+
+    def excess(log_steepness: FloatArray, deviation: FloatArray) -> FloatArray:
+        return largest_deviation(np.exp(log_steepness)) - deviation
+
+    ends = (np.full(held.shape, np.log(1e-4)), np.full(held.shape, np.log(_STEEPEST)))
+    found: Any = elementwise.find_root(cast(Any, excess), ends, args=cast(Any, (held,)))
     result: FloatArray = np.sign(label) * np.where(curved, np.exp(found.x), 8.0 * wanted)
     return result

@@ -17,9 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cosim.devices.base import DeviceModel, FloatArray, Parameter, check, is_positive, quantity
 from cosim.units import Fraction, Second, Siemens, Volt
+
+Mask = NDArray[np.bool_]
 
 WU = "MLP-NeuroSim 3.0 manual, table II; Wu et al., VLSI Technology 2018"
 OFF = "cosim: off unless asked for"
@@ -71,7 +74,9 @@ class PulseModel(DeviceModel):
         """Return pulses per second [1/s] at ``voltage`` [V]: positive for SET, negative for RESET, 0 between."""
         up = voltage >= np.asarray(self.threshold) * self.set_amplitude
         down = voltage <= -np.asarray(self.threshold) * self.reset_amplitude
-        result: FloatArray = up / np.asarray(self.set_width) - down / np.asarray(self.reset_width)
+        result: FloatArray = up * (1.0 / np.asarray(self.set_width)) - down * (
+            1.0 / np.asarray(self.reset_width)
+        )
         return result
 
     def conductance(self, state: FloatArray) -> FloatArray:
@@ -149,7 +154,7 @@ def affine_steps(state: FloatArray, count: FloatArray, change: FloatArray, slope
 
 
 def iterated(
-    step: Callable[[FloatArray, FloatArray], FloatArray], state: FloatArray, count: FloatArray
+    step: Callable[[FloatArray, Mask], FloatArray], state: FloatArray, count: FloatArray
 ) -> FloatArray:
     """Return the state after ``count`` steps, one pulse after the other, held in 0..1.
 
@@ -158,14 +163,15 @@ def iterated(
     by 1e-4 at most.
     """
     shape = np.broadcast_shapes(np.shape(state), np.shape(count))
-    x, left = np.array(np.broadcast_to(state, shape)), np.abs(np.broadcast_to(count, shape))
+    x: FloatArray = np.array(np.broadcast_to(state, shape))
+    left: FloatArray = np.abs(np.broadcast_to(count, shape))
     up, done = np.broadcast_to(count > 0, shape), 0.0
     while left.any():
-        change = np.clip(x + step(x, up), 0.0, 1.0) - x
+        change: FloatArray = np.clip(x + step(x, up), 0.0, 1.0) - x
         size = np.minimum(left, 1.0)
         if done >= _SINGLE:
             together = _BATCH / np.maximum(np.abs(change), 1e-300)
             size = np.minimum(left, np.maximum(1.0, together))
         x = np.clip(x + change * size, 0.0, 1.0)
-        left, done = left - size, done + 1.0
+        left, done = np.subtract(left, size), done + 1.0
     return x

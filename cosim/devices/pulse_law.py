@@ -29,6 +29,8 @@ from cosim.units import Fraction, Second, Siemens, Volt
 
 _JO = "MLP-NeuroSim 3.0 manual, Ag:a-Si; Jo et al., Nano Letters 10, 1297 (2010)"
 _LARGEST_EXPONENT = 700.0
+_STRAIGHT = 1e-2
+"""Steepness above which exp(z) - 1 is as exact in x as expm1(z), which takes five times as long."""
 
 
 @final
@@ -83,14 +85,17 @@ class PulseLaw(PulseModel):
 
     def after_pulses(self, state: FloatArray, count: FloatArray) -> FloatArray:
         """Return the state n pulses on along the curve of the pulses' sign."""
-        up, (s_set, s_reset) = count > 0, self.steepness
-        if not (s_set.all() and s_reset.all()):
+        s_set, s_reset = self.steepness
+        curved = min(np.abs(s_set).min(), np.abs(s_reset).min()) > _STRAIGHT
+        if not curved:
             s_set, s_reset = (np.where(s == 0, 1e-9, s) for s in (s_set, s_reset))
-        # Per pulse of either sign, chosen together: one exponential a cell.
-        per_pulse = np.where(up, s_set / self.levels_set, s_reset / self.levels_reset)
-        aim = np.where(up, -1.0 / np.expm1(-s_set), -1.0 / np.expm1(-s_reset))
-        part = np.expm1(np.minimum(-per_pulse * count, _LARGEST_EXPONENT))
-        result: FloatArray = state + part * (state - aim)
+        # Arithmetic instead of choices: one of the two terms is zero in every cell.
+        set_rate, reset_rate = -s_set / self.levels_set, -s_reset / self.levels_reset
+        exponent = set_rate * np.maximum(count, 0.0) + reset_rate * np.minimum(count, 0.0)
+        exponent = np.minimum(exponent, _LARGEST_EXPONENT)
+        part = np.exp(exponent) - 1.0 if curved else np.expm1(exponent)
+        set_aim, reset_aim = -1.0 / np.expm1(-s_set), -1.0 / np.expm1(-s_reset)
+        result: FloatArray = state + part * (state - (reset_aim + (set_aim - reset_aim) * (count > 0)))
         return result
 
     def deviations(self) -> tuple[Parameter, Parameter]:

@@ -1,6 +1,6 @@
-r"""Step models: the change by one pulse as a function of the weight, within hard bounds.
+r"""Step models: the change by one pulse as a function of the state, within hard bounds.
 
-The weight is :math:`w = 2x - 1`, -1 at G_min and 1 at G_max. One pulse changes it by
+With :math:`w = 2x - 1`, which is -1 at G_min and 1 at G_max, one pulse changes w by
 
 | model | SET | RESET |
 |---|---|---|
@@ -10,7 +10,7 @@ The weight is :math:`w = 2x - 1`, -1 at G_min and 1 at G_max. One pulse changes 
 | ``pow_step`` | :math:`d_s ((1 - w)/2)^{\gamma_s}` | :math:`-d_r ((1 + w)/2)^{\gamma_r}` |
 | ``piecewise_step`` | :math:`d_s f_s(w)` | :math:`-d_r f_r(w)` |
 
-with f interpolated between factors at evenly spaced weights. ``soft_bounds`` and ``linear_step`` are affine, so n
+with f interpolated between factors at evenly spaced w. ``soft_bounds`` and ``linear_step`` are affine, so n
 pulses are one closed form; the others go pulse by pulse. Noise: a Gaussian of ``c2c`` times d_s or d_r for every pulse.
 
 Sources: M. J. Rasch et al., "A flexible and fast PyTorch toolkit for simulating training and inference on analog
@@ -27,7 +27,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from cosim.devices.base import FloatArray, Parameter, check, is_positive, quantity
-from cosim.devices.pulse import OFF, PulseModel, affine_steps, iterated
+from cosim.devices.pulse import OFF, Mask, PulseModel, affine_steps, iterated
 from cosim.units import Fraction
 
 _KIT = "IBM analog hardware acceleration kit"
@@ -38,8 +38,8 @@ _GONG = "Gong et al., Nature Communications 9, 2102 (2018), as in the " + _KIT
 class StepModel(PulseModel):
     """What the step models share: the steps at factor one, and their noise."""
 
-    dw_set: float = quantity(0.001, source=_KIT + ", default dw_min", doc="SET step of the weight, -1 to 1")
-    dw_reset: float = quantity(0.001, source=_KIT + ", default dw_min", doc="RESET step of the weight")
+    dw_set: float = quantity(0.001, source=_KIT + ", default dw_min", doc="SET step of w (-1 to 1)")
+    dw_reset: float = quantity(0.001, source=_KIT + ", default dw_min", doc="RESET step of w")
     c2c: Fraction = quantity(0.0, source=OFF, doc="deviation per pulse, of the step")
 
     def __post_init__(self) -> None:
@@ -53,10 +53,10 @@ class StepModel(PulseModel):
         check(bool(np.all(np.asarray(self.c2c) >= 0)), self.name, "c2c", "at least 0 %", self.c2c)
 
     def deviations(self) -> tuple[Parameter, Parameter]:
-        """Return ``c2c`` times the step of x, half that of the weight."""
+        """Return ``c2c`` times the step of x, half that of w."""
         return 0.5 * self.c2c * self.dw_set, 0.5 * self.c2c * self.dw_reset
 
-    def _signed_step(self, up: FloatArray) -> FloatArray:
+    def _signed_step(self, up: Mask) -> FloatArray:
         """Return the step of x at factor one."""
         result: FloatArray = 0.5 * np.where(up, self.dw_set, -np.asarray(self.dw_reset))
         return result
@@ -79,7 +79,7 @@ class SoftBounds(StepModel):
 @final
 @dataclass(frozen=True, eq=False)
 class LinearStep(StepModel):
-    """Steps that depend linearly on the weight; the state is (w + 1)/2."""
+    """Steps that depend linearly on w; the state is (w + 1)/2."""
 
     name: ClassVar[str] = "linear_step"
     reference: ClassVar[str] = "Rasch et al., AICAS 2021, linear-step device"
@@ -104,7 +104,7 @@ class LinearStep(StepModel):
 @final
 @dataclass(frozen=True, eq=False)
 class ExpStep(StepModel):
-    """Steps that fall exponentially with the weight; the state is (w + 1)/2."""
+    """Steps that fall exponentially with w; the state is (w + 1)/2."""
 
     name: ClassVar[str] = "exp_step"
     reference: ClassVar[str] = "Gong et al., Nature Communications 9, 2102 (2018)"
@@ -116,7 +116,7 @@ class ExpStep(StepModel):
     slope: float = quantity(0.244, source=_GONG, doc="slope a of the exponent's argument")
     offset: float = quantity(0.2425, source=_GONG, doc="offset b of the exponent's argument")
 
-    def _change(self, state: FloatArray, up: FloatArray) -> FloatArray:
+    def _change(self, state: FloatArray, up: Mask) -> FloatArray:
         z = self.slope * (2.0 * state - 1.0) + self.offset
         factor = np.where(up, self.a_set, self.a_reset)
         exponent = np.where(up, self.gamma_set, -np.asarray(self.gamma_reset)) * z
@@ -145,7 +145,7 @@ class PowStep(StepModel):
             value = np.asarray(getattr(self, parameter))
             check(bool(np.all(value >= 0)), self.name, parameter, "at least 0", value)
 
-    def _change(self, state: FloatArray, up: FloatArray) -> FloatArray:
+    def _change(self, state: FloatArray, up: Mask) -> FloatArray:
         left = np.where(up, 1.0 - state, state)
         result: FloatArray = self._signed_step(up) * left ** np.where(up, self.gamma_set, self.gamma_reset)
         return result
@@ -158,13 +158,13 @@ class PowStep(StepModel):
 @final
 @dataclass(frozen=True, eq=False)
 class PiecewiseStep(StepModel):
-    """Steps with factors given at evenly spaced weights; the state is (w + 1)/2."""
+    """Steps with factors given at evenly spaced w; the state is (w + 1)/2."""
 
     name: ClassVar[str] = "piecewise_step"
     reference: ClassVar[str] = "Rasch et al., AICAS 2021, piecewise-step device"
 
-    factors_set: tuple[float, ...] = quantity((1.0,), source=_KIT + ", default piecewise_up", doc="factors of the SET step from the lowest to the highest weight")  # fmt: skip
-    factors_reset: tuple[float, ...] = quantity((1.0,), source=_KIT + ", default piecewise_down", doc="factors of the RESET step from the lowest to the highest weight")  # fmt: skip
+    factors_set: tuple[float, ...] = quantity((1.0,), source=_KIT + ", default piecewise_up", doc="factors of the SET step at evenly spaced states")  # fmt: skip
+    factors_reset: tuple[float, ...] = quantity((1.0,), source=_KIT + ", default piecewise_down", doc="factors of the RESET step at evenly spaced states")  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,7 +179,7 @@ class PiecewiseStep(StepModel):
                 value,
             )
 
-    def _change(self, state: FloatArray, up: FloatArray) -> FloatArray:
+    def _change(self, state: FloatArray, up: Mask) -> FloatArray:
         up_factor, down_factor = (
             np.interp(state, np.linspace(0.0, 1.0, len(factors)) if len(factors) > 1 else [0.0], factors)
             for factors in (self.factors_set, self.factors_reset)
