@@ -19,7 +19,7 @@ from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.coding import find_coding
 from cosim.components.programming import Programming, program_tile
 from cosim.components.reading import Multiplication, Products, answer_together, multiply, prepare
-from cosim.components.tile import PHASE_KINDS, Tile, refusals
+from cosim.components.tile import PHASE_KINDS, Tile, refusals, with_capacitance
 from cosim.crossbar.backend import CrossbarBackend
 from cosim.devices.base import FloatArray
 from cosim.hardware import Hardware
@@ -67,12 +67,19 @@ class System:
         hardware: Hardware,
         backends: Mapping[str, CrossbarBackend],
         conductance: FloatArray | None = None,
+        *,
+        charged: bool = False,
     ) -> Tile:
         """Add a tile; ``backends`` by phase kind, ``conductance`` ``(rows, columns)`` [S] a start map.
+
+        ``charged``: the lines hold charge (fidelity ``rc``).
 
         Raises `UnsupportedRequestError` where a backend cannot answer its kind of phase.
         """
         network = hardware.network(name)
+        if charged:
+            _, _, capacitance = hardware.array.wires.segment(hardware.temperature)
+            network = with_capacitance(network, capacitance, capacitance)
         refusals(network, backends)
         shape = (hardware.array.rows, hardware.array.columns)
         if conductance is None:

@@ -87,12 +87,18 @@ def read_timing(tile: Tile) -> ReadTiming:
     """Return the timing that the components give: edges, settling of lines, DAC and sense, sample-and-hold."""
     p = tile.periphery
     rise, fall, sample = (femtoseconds(t) for t in (p.driver.rise, p.driver.fall, p.sense.sample_time))
-    hold = femtoseconds(p.sense.settling) + femtoseconds(p.dac.settling) + femtoseconds(line_settling(tile))
+    if p.sense.strobe is not None:
+        hold, settled = femtoseconds(p.sense.strobe), "sense.strobe"
+    else:
+        hold = (
+            femtoseconds(p.sense.settling) + femtoseconds(p.dac.settling) + femtoseconds(line_settling(tile))
+        )
+        settled = "sense.settling + line settling"
     hold = max(hold, 1)
     window = seconds(hold + sample) + seconds(rise + fall) / 2
     return ReadTiming(
-        rise, hold, sample, fall, "driver.rise + sense.settling + line settling + sense.sample_time + driver.fall", window
-    )  # fmt: skip
+        rise, hold, sample, fall, f"driver.rise + {settled} + sense.sample_time + driver.fall", window
+    )
 
 
 def width_timing(tile: Tile, span: int) -> ReadTiming:

@@ -85,7 +85,12 @@ class Sense:
         doc="between the line and the virtual ground",
     )
     settling: Second = quantity(
-        10e-9, source=f"{_TUD}: read 10 ns", doc="from the end of the edge to the strobe"
+        10e-9, source=f"{_TUD}: read 10 ns", doc="of the sense circuit, before the strobe"
+    )
+    strobe: Second | None = quantity(
+        None,
+        source="cosim: none waits until lines, DAC and sense circuit have settled",
+        doc="from the end of the edge to the strobe, whatever has settled by then; none: all of it",
     )
     errors: SenseErrors = field(default_factory=SenseErrors)
     sample_time: Second = quantity(
@@ -140,6 +145,7 @@ class Sense:
             "time_constant", "resolve_time",
         ):  # fmt: skip
             check(getattr(self, name) > 0, "sense", name, "above zero", getattr(self, name))
+        check(self.strobe is None or self.strobe > 0, "sense", "strobe", "above zero", self.strobe)
         check(1 <= self.holds <= 64, "sense", "holds", "between 1 and 64", self.holds)
 
     @property

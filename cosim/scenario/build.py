@@ -136,6 +136,7 @@ def build(scenario: Scenario, trace: Trace, backends: Backends) -> Built:
 def _add_tile(scenario: Scenario, system: System, hardware: Hardware, backends: Backends, name: str) -> None:
     section = scenario.section.tiles[name]
     key: KeyPath = ("tiles", name)
+    _check_fidelity(scenario, hardware, (*key, "backend"), name, section.backend)
     chosen = backends.of(name, section.backend, section.fidelity, (*key, "backend"))
     start = None
     if section.conductance is not None:
@@ -157,11 +158,32 @@ def _add_tile(scenario: Scenario, system: System, hardware: Hardware, backends: 
                 f" can hold ({low:g} S to {high:g} S); use the device model resistor for a map that is only read",
             )
     try:
-        system.add_tile(name, hardware, chosen, start)
+        system.add_tile(name, hardware, chosen, start, charged=section.fidelity == "rc")
     except ScenarioError:
         raise
     except CosimError as error:
         raise scenario.error((*key, "backend"), str(error)) from None
+
+
+def _check_fidelity(
+    scenario: Scenario, hardware: Hardware, key: KeyPath, name: str, sections: Mapping[str, BackendSection]
+) -> None:
+    """Refuse to mix charged lines with quasi-static ones in a tile, and charged lines without capacitance."""
+    tile = scenario.section.tiles[name].fidelity
+    for kind, section in sections.items():
+        own = section.fidelity or tile
+        if (own == "rc") != (tile == "rc"):
+            raise scenario.error(
+                scenario.document.known((*key, kind, "fidelity")),
+                f"fidelity {own} does not fit fidelity {tile} of tile {name}: its lines either hold charge in all "
+                "phases or in none; give the tile and its backends the same",
+            )
+    if tile == "rc" and hardware.array.wires.segment(hardware.temperature)[2] == 0:
+        raise scenario.error(
+            ("tiles", name, "fidelity"),
+            "fidelity rc needs wires with capacitance, but hardware.array.wires.capacitance is ideal; give it a value such "
+            "as 0.1 fF",
+        )
 
 
 def _check_shape(scenario: Scenario, key: KeyPath, table: FloatArray, hardware: Hardware) -> None:
@@ -201,6 +223,7 @@ class _Plans:
         chosen = {}
         for name in step.backend.tiles:
             fidelity = self.scenario.section.tiles[name].fidelity
+            _check_fidelity(self.scenario, self.hardware, (*inner, "to"), name, step.backend.to)
             chosen[name] = self.backends.of(name, step.backend.to, fidelity, (*inner, "to"))
             self._check_backends((*inner, "to"), self.system.tiles[name], chosen[name])
         return HandOver(chosen)

@@ -98,7 +98,7 @@ class BackendSection(Section):
     kind: Literal["behavioral", "ngspice", "paired", "scripted"] | Name = Field(
         default="behavioral", description="who answers; also the name of a backend of another package"
     )
-    fidelity: Literal["ideal", "resistive"] | None = Field(
+    fidelity: Literal["ideal", "resistive", "rc"] | None = Field(
         default=None, description="behavioral only; default: the tile's"
     )
     engine: Literal["auto", "pyspice", "subprocess", "lockstep"] | None = Field(
@@ -184,8 +184,9 @@ class TileSection(Section):
         default_factory=lambda: _default_backends(),
         description="a backend, or one per phase kind; default: behavioral",
     )
-    fidelity: Literal["ideal", "resistive"] = Field(
-        default="resistive", description="of the behavioral backend"
+    fidelity: Literal["ideal", "resistive", "rc"] = Field(
+        default="resistive",
+        description="ideal: no wires; resistive: wire resistance, quasi-static; rc: lines with capacitance, as transients",
     )
     conductance: str | None = Field(
         default=None, description="file with a measured conductance map [S], CSV or NPY"
