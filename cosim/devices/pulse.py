@@ -27,6 +27,8 @@ Mask = NDArray[np.bool_]
 WU = "MLP-NeuroSim 3.0 manual, table II; Wu et al., VLSI Technology 2018"
 OFF = "cosim: off unless asked for"
 _HALF_SELECT = "cosim: halfway between a half-selected cell and the full amplitude"
+_BLOCK = 8192
+"""Cells that `PulseModel.advance` treats at a time in a large array."""
 _SINGLE = 1000.0
 """Pulses of one phase that `iterated` takes one at a time."""
 _BATCH = 1e-4
@@ -64,7 +66,10 @@ class PulseModel(DeviceModel):
 
     @abstractmethod
     def after_pulses(self, state: FloatArray, count: FloatArray) -> FloatArray:
-        """Return the mean state after ``count`` pulses; SET is positive, RESET negative; may leave 0..1."""
+        """Return the mean state after ``count`` pulses; SET is positive, RESET negative.
+
+        A fresh array; values may leave 0..1.
+        """
 
     def deviations(self) -> tuple[Parameter, Parameter]:
         """Return the standard deviation of the state that one SET and one RESET pulse add."""
@@ -72,8 +77,8 @@ class PulseModel(DeviceModel):
 
     def pulse_rate(self, voltage: FloatArray) -> FloatArray:
         """Return pulses per second [1/s] at ``voltage`` [V]: positive for SET, negative for RESET, 0 between."""
-        up = voltage >= np.asarray(self.threshold) * self.set_amplitude
-        down = voltage <= -np.asarray(self.threshold) * self.reset_amplitude
+        part = np.asarray(self.threshold)
+        up, down = voltage >= part * self.set_amplitude, voltage <= -part * self.reset_amplitude
         result: FloatArray = up * (1.0 / np.asarray(self.set_width)) - down * (
             1.0 / np.asarray(self.reset_width)
         )
@@ -98,7 +103,15 @@ class PulseModel(DeviceModel):
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:
         """Return the mean state after ``duration`` [s]; the temperature has no effect."""
-        result: FloatArray = np.clip(self.after_pulses(state, duration * self.pulse_rate(voltage)), 0.0, 1.0)
+        if state.ndim != 2 or state.size < 2 * _BLOCK or voltage.shape != state.shape or self.varied:
+            return np.clip(self.after_pulses(state, duration * self.pulse_rate(voltage)), 0.0, 1.0)
+        # Block by block, so that what lies between two formulas stays in the cache.
+        result, rows = np.empty(state.shape), max(1, _BLOCK // state.shape[1])
+        whole = np.broadcast_to(duration, state.shape)
+        for first in range(0, state.shape[0], rows):
+            k = slice(first, first + rows)
+            mean = self.after_pulses(state[k], whole[k] * self.pulse_rate(voltage[k]))
+            np.clip(mean, 0.0, 1.0, out=result[k])
         return result
 
     def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
