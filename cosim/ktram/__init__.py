@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cosim.ktram.basis import BasisEncoder, BasisGroup
+    from cosim.ktram.circuit import Circuit, InstructionRecord, LaneCircuit
     from cosim.ktram.classifier import Confusion, LinearClassifier, linear_peers
     from cosim.ktram.core import MODEL_DEFAULTS, Core
     from cosim.ktram.encoders import A2DEncoder, AATEncoder, ConstantEncoder, compose, one_hot
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "basis": ("BasisEncoder", "BasisGroup"),
     "classifier": ("Confusion", "LinearClassifier", "linear_peers"),
+    "circuit": ("Circuit", "InstructionRecord", "LaneCircuit"),
     "core": ("Core", "MODEL_DEFAULTS"),
     "encoders": ("A2DEncoder", "AATEncoder", "ConstantEncoder", "compose", "one_hot"),
     "instructions": ("FORWARD", "H", "INSTRUCTIONS", "Instruction", "REVERSE", "resolve"),
@@ -99,12 +101,15 @@ __all__ = [
     "BasisEncoder",
     "BasisGroup",
     "ByteDevice",
+    "Circuit",
     "Confusion",
     "ConstantEncoder",
     "Core",
     "FloatDevice",
     "H",
     "Instruction",
+    "InstructionRecord",
+    "LaneCircuit",
     "LinearClassifier",
     "MSSDevice",
     "MSSProfile",

@@ -7,7 +7,7 @@ by draw, from the same seed. State is one array for the core; lanes, spaces and 
 from __future__ import annotations
 
 import math
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from cosim.ktram.noise import (
     sigma,
 )
 from cosim.ktram.topology import topology_for
+
+if TYPE_CHECKING:
+    from cosim.ktram.circuit import LaneCircuit
 
 MODEL_DEFAULTS: Final = {
     "float": (1.0, 0.05, 1e-6),
@@ -65,6 +68,7 @@ class Core:
     ``model``: float, byte, rs or mss (``profile`` for mss); ``init``: a name of `INIT_TYPES`; ``seed`` serves
     initial conductances, switching and read noise, in the order of the calls. Voltages [V] and widths [s]
     default per model (`MODEL_DEFAULTS`). ``read_noise`` and the arguments after it: see `cosim.ktram.noise`;
+    ``fidelity``: ``ideal``, or with ``circuit`` around the devices ``physical`` or ``spice`` (`cosim.ktram.circuit`).
     ``topology``: ``2-1`` as in the emulator, or ``1-2`` (`cosim.ktram.topology`).
     ``read_noise_ref_m`` defaults to the model's highest conductance, ``read_noise_ref_pw`` to the pulse width.
 
@@ -99,6 +103,7 @@ class Core:
         comparator_enabled: bool = True,
         comparator_code: int = COMPARATOR_CODE,
         topology: str = "2-1",
+        circuit: LaneCircuit | None = None,
     ) -> None:
         self.crossbar_rows = _count("crossbar_rows", crossbar_rows)
         self.crossbar_cols = _count("crossbar_cols", crossbar_cols)
@@ -107,7 +112,9 @@ class Core:
         self.model_name = model.lower()
         self.init_name = init.lower()
         self.law = law_for(self.model_name, profile)
-        self.fidelity = fidelity if isinstance(fidelity, Fidelity) else fidelity_for(fidelity.lower())
+        self.fidelity = (
+            fidelity if isinstance(fidelity, Fidelity) else fidelity_for(fidelity.lower(), circuit)
+        )
         self.fidelity_name = self.fidelity.name
         if self.init_name not in INIT_TYPES:
             raise UnknownKeyError(f"Core.init: must be one of {', '.join(INIT_TYPES)}, not '{init}'")

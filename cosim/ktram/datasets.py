@@ -18,13 +18,20 @@ DATA_SETS: Final = ("iris", "digits")
 @final
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A stratified split: values ``(values, features)`` and labels ``(values,)`` of both parts."""
+    """A stratified split of a data set: values ``(values, features)`` and labels ``(values,)`` of both parts."""
 
+    name: str
+    label_names: tuple[str, ...]
+    feature_names: tuple[str, ...]
     train: NDArray[np.float64]
     train_labels: NDArray[np.int64]
     test: NDArray[np.float64]
     test_labels: NDArray[np.int64]
-    labels: tuple[int, ...]
+
+    @property
+    def labels(self) -> list[int]:
+        """The labels, 0 to the number of classes - 1."""
+        return list(range(len(self.label_names)))
 
 
 def load_split(name: str, seed: int, test_part: float = 0.25) -> Split:
@@ -39,4 +46,5 @@ def load_split(name: str, seed: int, test_part: float = 0.25) -> Split:
         found.data, found.target, test_size=test_part, stratify=found.target, random_state=seed
     )
     train, test, train_labels, test_labels = (np.asarray(part) for part in parts)
-    return Split(train, train_labels, test, test_labels, tuple(range(len(found.target_names))))
+    names = (tuple(map(str, found.target_names)), tuple(map(str, found.feature_names)))
+    return Split(name, *names, train, train_labels, test, test_labels)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from cosim.errors import KtramError, UnknownKeyError
 from cosim.ktram.instructions import FORWARD, H, Instruction
 
 if TYPE_CHECKING:
     from cosim.ktram.aat import Active
+    from cosim.ktram.circuit import LaneCircuit
     from cosim.ktram.lane import NeuralLane
 
 _LOWEST_SCALE = 1e-3
@@ -18,7 +19,7 @@ _LOWEST_SCALE = 1e-3
 class Fidelity(ABC):
     """Carries out one instruction on one lane."""
 
-    name: ClassVar[str]
+    name: str
 
     @abstractmethod
     def execute(self, lane: NeuralLane, active: Active, instruction: Instruction, noise: float) -> float:
@@ -41,7 +42,7 @@ def read_voltage(v_app: float, noise: float) -> float:
 class Ideal(Fidelity):
     """The emulator's arithmetic: the selected devices alone, one step with the node voltage of its start."""
 
-    name: ClassVar[str] = "ideal"
+    name = "ideal"
 
     def execute(self, lane: NeuralLane, active: Active, instruction: Instruction, noise: float) -> float:
         core = lane.core
@@ -79,8 +80,19 @@ class Ideal(Fidelity):
         return lane.y
 
 
-def fidelity_for(name: str) -> Fidelity:
+FIDELITIES: Final = ("ideal", "physical", "spice")
+
+
+def fidelity_for(name: str, circuit: LaneCircuit | None = None) -> Fidelity:
     """Return the fidelity of that name (lower case); raises `UnknownKeyError` for any other."""
-    if name != "ideal":
-        raise UnknownKeyError(f"Core.fidelity: must be one of ideal, not '{name}'")
-    return Ideal()
+    if name not in FIDELITIES:
+        raise UnknownKeyError(f"Core.fidelity: must be one of {', '.join(FIDELITIES)}, not '{name}'")
+    if name == "ideal":
+        if circuit is not None:
+            raise KtramError(
+                "Core.circuit: must be left out at fidelity ideal, which has none; use physical or spice"
+            )
+        return Ideal()
+    from cosim.ktram.circuit import circuit_for  # ideal fidelity needs numpy alone
+
+    return circuit_for(name, circuit)

@@ -14,6 +14,7 @@ from cosim.ktram.models import Cells, flat
 from cosim.ktram.unit_crossbar import DeviceRow, UnitCrossbar, UnitCrossbarPair
 
 if TYPE_CHECKING:
+    from cosim.ktram.circuit import InstructionRecord
     from cosim.ktram.core import Core
 
 
@@ -23,12 +24,14 @@ class NeuralLane:
 
     ``state`` ``(kT-bits, 2)`` holds what its cells keep, a-side and b-side, and is a view into the core's
     array; ``cells`` and ``kt_bits`` are the same memory, flat and with one number per kT-bit.
-    ``y`` is the latched activation: the last read's, 0 before any.
+    ``y`` is the latched activation: the last read's, 0 before any. ``record``: what the last instruction did at
+    physical or spice fidelity, None before.
     """
 
     def __init__(self, core: Core, index: int) -> None:
         self.core, self.index = core, index
         self.y = 0.0
+        self.record: InstructionRecord | None = None
         self._book = core.book
         self._execute = core.fidelity.execute
         self._spaces: list[UnitCrossbarPair] | None = None

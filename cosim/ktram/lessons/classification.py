@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cosim.ktram.classifier import Confusion, LinearClassifier, confusion, linear_peers, sklearn
 from cosim.ktram.core import Core
+from cosim.ktram.datasets import Split, load_split
 from cosim.ktram.encoders import A2DEncoder, ComposedEncoder, ConstantEncoder, compose, crossbar_columns
 from cosim.ktram.lessons.drawing import BLUE, GREEN, GREY, ORANGE, figure, labelled_bars, matrix
 from cosim.ktram.recoders import RankCut
@@ -24,24 +25,6 @@ if TYPE_CHECKING:
 
 LANES = "kT-RAM lanes"
 RAW = "logistic regression, raw"
-
-
-@dataclass(frozen=True)
-class Split:
-    """A stratified split of a data set: values ``(values, features)`` and labels ``(values,)``."""
-
-    name: str
-    label_names: tuple[str, ...]
-    feature_names: tuple[str, ...]
-    train: NDArray[np.float64]
-    train_labels: NDArray[np.int64]
-    test: NDArray[np.float64]
-    test_labels: NDArray[np.int64]
-
-    @property
-    def labels(self) -> list[int]:
-        """The labels, 0 to the number of classes - 1."""
-        return list(range(len(self.label_names)))
 
 
 @dataclass(frozen=True)
@@ -77,16 +60,6 @@ class Outcome:
 
 IRIS = Recipe()
 DIGITS = Recipe(bits=3, epochs=3, encoder_epochs=2)
-
-
-def load_split(name: str, seed: int, test_size: float = 0.25) -> Split:
-    """Return a stratified split of ``iris`` or ``digits``; needs scikit-learn."""
-    bundle = getattr(sklearn("datasets"), f"load_{name}")()
-    train, test, train_labels, test_labels = sklearn("model_selection").train_test_split(
-        bundle.data, bundle.target, test_size=test_size, stratify=bundle.target, random_state=seed
-    )
-    names = tuple(str(label) for label in bundle.target_names), tuple(str(f) for f in bundle.feature_names)
-    return Split(name, *names, train, train_labels, test, test_labels)
 
 
 def build_encoder(split: Split, recipe: Recipe) -> ComposedEncoder:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from cosim.ktram.datasets import load_split
 from cosim.ktram.lessons import (
     attractors,
     binning,
@@ -92,7 +93,7 @@ def _coin() -> Figure:
 
 
 def _animate_iris(path: Path) -> None:
-    split = classification.load_split("iris", 0)
+    split = load_split("iris", 0)
     adaptation = binning.adapt(split.train[:, 2:4], bits=3, rate=0.01, epochs=5)
     binning.animate_adaptation(adaptation, path, split.feature_names[2:4], split.train_labels)
 
