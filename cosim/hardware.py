@@ -25,7 +25,8 @@ from cosim.devices.base import DeviceModel
 from cosim.devices.registry import find_preset
 from cosim.devices.variation import Streams, Variation, varied_device
 from cosim.errors import UnitError
-from cosim.units import FaradOrIdeal, Kelvin, Marker, Metre, OhmOrIdeal, check, quantity
+from cosim.records import Formula
+from cosim.units import FaradOrIdeal, Kelvin, Marker, Metre, OhmOrIdeal, SquareMetre, check, quantity
 
 _MNSIM = "MNSIM 2.0, wire per cell: 2.82 ohm and 1 fF"
 _FIXED_OHM, _FIXED_FARAD = 2.82, 1e-15
@@ -140,10 +141,18 @@ class ArraySpec:
     rows: int
     columns: int
     wires: WireSpec = field(default_factory=WireSpec)
+    cell_area: SquareMetre | None = quantity(
+        None,
+        source="NVSim, RRAM: 53 F2 with an access transistor, 4 F2 without; F: wires.node, else adc.node",
+        doc="area of a cell",
+    )
 
     def __post_init__(self) -> None:
         check(1 <= self.rows <= 65536, "array", "rows", "between 1 and 65536", self.rows)
         check(1 <= self.columns <= 65536, "array", "columns", "between 1 and 65536", self.columns)
+        check(
+            self.cell_area is None or self.cell_area > 0, "array", "cell_area", "above zero", self.cell_area
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +208,47 @@ class Hardware:
         _, _, c = self.array.wires.segment(self.temperature)
         word, bit = c * (self.array.columns + 1), c * (self.array.rows + 1)
         return LineCapacitance(word, bit, word)
+
+    def areas(self) -> dict[str, tuple[int, float, Formula]]:
+        """Return units, area of one [m²] and its formula, by component; the ADC bank under ``adc``."""
+        rows, columns = self.array.rows, self.array.columns
+        dac, adc, sense, shifter = self.dac, self.adc, self.sense, self.driver.level_shifter
+        parts = {
+            "array": (rows * columns, *self._cell_area()),
+            "dac": (rows, dac.converter_area, Formula("rows * area * 2^(bits - 1)", f"area = {dac.area:.6g} m2, bits = {dac.bits}", "MNSIM 2.0, 1-bit DAC")),
+            "driver": (rows + columns, self.driver.area, Formula("lines * area", f"area = {self.driver.area:.6g} m2", "hardware.driver.area")),
+            "level shifters": (rows + columns, shifter.area, Formula("lines * area", f"area = {shifter.area:.6g} m2", "hardware.driver.level_shifter.area")),
+            "sense": (columns, sense.area, Formula("columns * area", f"area = {sense.area:.6g} m2", "hardware.sense.area")),
+            "sample-and-hold": (columns * sense.holds, sense.hold_area, Formula("columns * holds * hold_area", f"hold_area = {sense.hold_area:.6g} m2", "hardware.sense.hold_area")),
+            "mux": (columns, adc.mux.area, Formula("columns * area", f"area = {adc.mux.area:.6g} m2", "hardware.adc.mux.area")),
+            "adc": (adc.count, adc.converter_area, adc.area_formula()),
+            "digital": (columns, self.sequencer.area, Formula("columns * area", f"area = {self.sequencer.area:.6g} m2", "hardware.sequencer.area")),
+        }  # fmt: skip
+        if sense.kind == "comparator":
+            del parts["adc"], parts["mux"]
+        return {name: part for name, part in parts.items() if part[1] > 0}
+
+    def _cell_area(self) -> tuple[float, Formula]:
+        if self.array.cell_area is not None:
+            return self.array.cell_area, Formula("cells * cell_area", f"cell_area = {self.array.cell_area:.6g} m2", "hardware.array.cell_area")  # fmt: skip
+        feature = self.array.wires.node or self.adc.node
+        squares = 53 if self.cell.gated else 4
+        text = f"F = {feature * 1e9:.6g} nm"
+        return squares * feature**2, Formula(f"cells * {squares} F^2", text, "NVSim, RRAM cell")
+
+    def leakages(self) -> dict[str, tuple[float, Formula]]:
+        """Return the power [W] that flows all through a run and its formula, by component; none where it is 0."""
+        rows, columns = self.array.rows, self.array.columns
+        parts = {
+            "dac leakage": (rows, self.dac.leakage), "driver leakage": (rows + columns, self.driver.leakage),
+            "sense leakage": (columns, self.sense.leakage), "adc leakage": (self.adc.count, self.adc.leakage),
+            "digital leakage": (1, self.sequencer.leakage),
+        }  # fmt: skip
+        return {
+            name: (units * power, Formula("units * leakage * time", f"{units} units, leakage = {power:.6g} W", f"hardware.{name.split()[0].replace('digital', 'sequencer')}.leakage"))
+            for name, (units, power) in parts.items()
+            if power > 0
+        }  # fmt: skip
 
     def replace(self, **changes: object) -> Hardware:
         """Return the same hardware with some parts replaced."""

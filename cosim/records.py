@@ -157,11 +157,28 @@ class OperationRecord(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a read has computed: multiply-accumulates, its input coding, array phases of each product."""
+    """What a read has computed: products of vectors with a matrix, their input coding, array phases of each."""
 
-    macs: int
+    vectors: int
+    inputs: int
+    outputs: int
     coding: str
     phases: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates."""
+        return self.vectors * self.inputs * self.outputs
+
+
+class AreaRecord(NamedTuple):
+    """Area of the units of a component; ``tile`` is empty for what tiles share."""
+
+    tile: str
+    component: str
+    units: int
+    area_m2: float
+    formula: Formula
 
 
 class Formula(NamedTuple):
@@ -170,6 +187,16 @@ class Formula(NamedTuple):
     expression: str
     inputs: str
     source: str
+
+
+_LARGEST = 2**63 - 1
+_FEW = 1 << 12
+
+
+def _decoded(columns: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    """Return a stored column; texts are stored as numbers, with the list of them under ``name@``."""
+    names = columns.get(name + "@")
+    return columns[name] if names is None else names[columns[name]]
 
 
 class Table:
@@ -193,12 +220,28 @@ class Table:
             self._close_block()
 
     def extend(self, count: int, **columns: Any) -> None:
-        """Add ``count`` records column by column; a column is an array or one value for all of them."""
-        full = [np.broadcast_to(np.asarray(columns[field]), (count,)).tolist() for field in self.fields]
-        for start in range(0, count, BLOCK_ROWS):
-            self._rows.extend(zip(*(column[start : start + BLOCK_ROWS] for column in full), strict=True))
+        """Add ``count`` records column by column; a column is an array or one value for all of them, no time.
+
+        Few records are added as rows, many as blocks of their own.
+        """
+        full = {field: np.broadcast_to(np.asarray(columns[field]), (count,)) for field in self.fields}
+        if count < _FEW:
+            self._rows.extend(zip(*(column.tolist() for column in full.values()), strict=True))
             if len(self._rows) >= BLOCK_ROWS:
                 self._close_block()
+            return
+        if self._rows:
+            self._close_block()
+        for start in range(0, count, BLOCK_ROWS):
+            own = {field: np.array(column[start : start + BLOCK_ROWS]) for field, column in full.items()}
+            block: dict[str, NDArray[Any]] = {}
+            for field, column in own.items():
+                if column.dtype.kind == "U":
+                    names, column = np.unique(column, return_inverse=True)
+                    block[field + "@"] = names
+                block[field] = column
+            self._closed_rows += len(column)
+            self._keep(block)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """Yield every row as a plain tuple, in order."""
@@ -208,11 +251,12 @@ class Table:
         yield from self._rows
 
     def column(self, field: str) -> NDArray[Any]:
-        """Return one column as an array (times in seconds as float64)."""
+        """Return one column as an array; times are integer femtoseconds, beyond an int64 as Python integers."""
         position = self.fields.index(field)
-        parts = [np.asarray(self._join(self._read(block), field)) for block in self._blocks]
-        parts.append(np.asarray([row[position] for row in self._rows]))
-        return np.concatenate(parts) if self._blocks else parts[0]
+        parts = [self._joined(self._read(block), field) for block in self._blocks]
+        if self._rows or not parts:
+            parts.append(np.asarray([row[position] for row in self._rows]))
+        return np.concatenate(parts)
 
     def frame(self) -> pd.DataFrame:
         """Return the table as a pandas frame; ``*_fs`` columns become ``*_s`` and ``*_fs`` within it."""
@@ -221,32 +265,55 @@ class Table:
         blocks = [self._read(block) for block in self._blocks]
         if self._rows or not blocks:
             blocks.append(self._columns(self._rows))
-        return pd.concat([pd.DataFrame(block) for block in blocks], ignore_index=True)
+        frames = [
+            pd.DataFrame({name: _decoded(block, name) for name in block if "@" not in name})
+            for block in blocks
+        ]
+        return pd.concat(frames, ignore_index=True)
 
     def _columns(self, rows: list[tuple[Any, ...]]) -> dict[str, NDArray[Any]]:
         columns: dict[str, NDArray[Any]] = {}
         transposed = list(zip(*rows, strict=True)) if rows else [() for _ in self.fields]
         for field, values in zip(self.fields, transposed, strict=True):
             if field.endswith("_fs"):
-                split = [divmod(value, FEMTOSECONDS_PER_SECOND) for value in values]
-                columns[field[:-3] + "_s"] = np.array([whole for whole, _ in split], dtype=np.int64)
-                columns[field] = np.array([part for _, part in split], dtype=np.int64)
+                times = np.array(values, dtype=np.int64 if max(values, default=0) <= _LARGEST else object)
+                whole, part = times // FEMTOSECONDS_PER_SECOND, times % FEMTOSECONDS_PER_SECOND
+                columns[field[:-3] + "_s"] = whole.astype(np.int64)
+                columns[field] = part.astype(np.int64)
+            elif values and isinstance(values[0], str):
+                number: dict[str, int] = {}
+                codes = [number.setdefault(value, len(number)) for value in values]
+                columns[field] = np.array(codes, dtype=np.uint16 if len(number) < 1 << 16 else np.int64)
+                columns[field + "@"] = np.array(list(number))
             else:
                 columns[field] = np.array(values)
         return columns
 
     @staticmethod
-    def _join(columns: dict[str, NDArray[Any]], field: str) -> list[Any]:
+    def _joined(columns: dict[str, NDArray[Any]], field: str) -> NDArray[Any]:
         if not field.endswith("_fs"):
-            values: list[Any] = columns[field].tolist()
-            return values
-        whole, part = columns[field[:-3] + "_s"].tolist(), columns[field].tolist()
-        return [a * FEMTOSECONDS_PER_SECOND + b for a, b in zip(whole, part, strict=True)]
+            return _decoded(columns, field)
+        whole, part = columns[field[:-3] + "_s"], columns[field]
+        if len(whole) and whole.max() >= _LARGEST // FEMTOSECONDS_PER_SECOND:
+            whole = whole.astype(object)
+        return np.asarray(whole * FEMTOSECONDS_PER_SECOND + part)
+
+    @classmethod
+    def _join(cls, columns: dict[str, NDArray[Any]], field: str) -> list[Any]:
+        names = columns.get(field + "@")
+        if names is not None:
+            return list(map(names.tolist().__getitem__, columns[field].tolist()))
+        values: list[Any] = cls._joined(columns, field).tolist()
+        return values
 
     def _close_block(self) -> None:
         block = self._columns(self._rows)
         self._closed_rows += len(self._rows)
         self._rows = []
+        self._keep(block)
+
+    def _keep(self, block: dict[str, NDArray[Any]]) -> None:
+        """Keep a full block, in the folder where there is one."""
         if self._folder is None:
             self._blocks.append(block)
             return
@@ -267,7 +334,8 @@ class Trace:
     """Everything that happened in a run; reports read nothing else.
 
     Tables: ``phases``, ``energies``, ``busy``, ``pulses``, ``outcomes``, ``conversions``, ``values``.
-    ``works`` holds what each read has computed. ``formulas`` maps a formula key to its `Formula`, ``capacities`` a resource to its number of
+    ``works`` holds what each read has computed, ``areas`` what takes area, ``converters`` the figures of each
+    tile's ADC, ``cell_energies`` what was dissipated in each device of a tile [J], ``(rows, columns)``. ``formulas`` maps a formula key to its `Formula`, ``capacities`` a resource to its number of
     units, ``warnings`` holds sentences, ``end_fs`` the end of the run, ``operations`` the finished ones.
     """
 
@@ -281,6 +349,9 @@ class Trace:
         self.values = Table("values", ReadValue, folder)
         self.operations: list[OperationRecord] = []
         self.works: dict[int, Work] = {}
+        self.areas: list[AreaRecord] = []
+        self.converters: dict[str, dict[str, Any]] = {}
+        self.cell_energies: dict[str, NDArray[np.float64]] = {}
         self.formulas: dict[str, Formula] = {}
         self.capacities: dict[str, int] = {}
         self.warnings: list[str] = []

@@ -18,14 +18,15 @@ import simpy
 from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.coding import find_coding
 from cosim.components.programming import Programming, program_tile
-from cosim.components.reading import Multiplication, Products, multiply, prepare
+from cosim.components.reading import Multiplication, Products, answer_together, multiply, prepare
 from cosim.components.tile import PHASE_KINDS, Tile, refusals
 from cosim.crossbar.backend import CrossbarBackend
 from cosim.devices.base import FloatArray
 from cosim.hardware import Hardware
 from cosim.mapping.encoding import Decoding
-from cosim.records import OperationRecord, Trace, Work
+from cosim.records import AreaRecord, OperationRecord, Trace, Work
 from cosim.rng import stream
+from cosim.units import seconds
 
 Details = dict[str, Any]
 """What the summary says about an operation, beside its times and its energy."""
@@ -58,6 +59,7 @@ class System:
         self.seed = seed
         self.tiles: dict[str, Tile] = {}
         self._shared_adc: ConverterBank | None = None
+        self._leakages: list[tuple[str, str, float, str]] = []
 
     def add_tile(
         self,
@@ -84,7 +86,32 @@ class System:
             c2c=hardware.variation.c2c,
         )  # fmt: skip
         self.tiles[name] = tile
+        self._register(name, hardware)
         return tile
+
+    def _register(self, name: str, hardware: Hardware) -> None:
+        """Note area, leakage and converter figures of a tile; a bank that tiles share is noted once."""
+        first = len(self.tiles) == 1 or hardware.adc.shared == "tile"
+        for component, (units, area, formula) in hardware.areas().items():
+            if component != "adc" or first:
+                owner = "" if component == "adc" and hardware.adc.shared == "system" else name
+                self.trace.areas.append(AreaRecord(owner, component, units, units * area, formula))
+        for component, (power, formula) in hardware.leakages().items():
+            if component != "adc leakage" or first:
+                key = f"{name}/{component}"
+                self.trace.formulas[key] = formula
+                self._leakages.append((name, component, power, key))
+        adc = hardware.adc
+        self.trace.converters[name] = {
+            "kind": adc.kind, "bits": adc.bits, "energy_model": adc.energy_model,
+            "energy_per_conversion_j": adc.conversion_energy, "walden_j_per_step": adc.walden,
+            "schreier_db": adc.schreier if adc.conversion_energy else None,
+        }  # fmt: skip
+
+    def _leak(self, operation: int, duration_fs: int) -> None:
+        """Account the leakage of an operation's time."""
+        for tile, component, power, key in self._leakages:
+            self.trace.energy(operation, -1, tile, component, "leakage", power * seconds(duration_fs), key)
 
     def _adc_bank(self, hardware: Hardware) -> ConverterBank | None:
         if hardware.adc.shared == "tile":
@@ -112,6 +139,7 @@ class System:
                 progress(offset, len(program))
             details = yield from operation.process(self, index)
             end = int(self.environment.now)
+            self._leak(index, end - start)
             self.trace.operations.append(
                 OperationRecord(index, operation.op, operation.target, start, end, details)
             )
@@ -186,6 +214,8 @@ class Read(Operation):
     programmed conductances. ``coding``: see `cosim.components.coding`. ``profile`` ``(samples, rows)``: inputs
     from which a calibrated ADC range is taken; None: ``inputs``.
 
+    ``together``: let a backend answer the array phases at once where it can; times and records are the same.
+
     All tiles begin a vector together, unless every tile has several sample-and-holds: then each goes through
     all vectors at its own pace.
     """
@@ -197,6 +227,7 @@ class Read(Operation):
     exact: FloatArray | None
     coding: str = "amplitude"
     profile: FloatArray | None = None
+    together: bool = True
     op: str = "read"
 
     @property
@@ -209,6 +240,8 @@ class Read(Operation):
         tiles = [system.tiles[name] for name in self.tiles]
         coding = find_coding(self.coding)
         jobs = [prepare(tile, index, coding, voltage, profile) for tile in tiles]
+        if self.together:
+            jobs = [answer_together(tile, job) for tile, job in zip(tiles, jobs, strict=True)]
         results = [self._empty(tile, job) for tile, job in zip(tiles, jobs, strict=True)]
         before = [tile.over_compliance for tile in tiles]
         for vectors in self._batches(tiles):
@@ -219,7 +252,9 @@ class Read(Operation):
             yield simpy.AllOf(system.environment, running)
         exceeded = [tile.over_compliance - count for tile, count in zip(tiles, before, strict=True)]
         self._record_conversions(system, index, results)
-        system.trace.works[index] = Work(len(voltage) * self.inputs.shape[1] * self._outputs(tiles), self.coding, jobs[0].coded.phases)  # fmt: skip
+        system.trace.works[index] = Work(
+            len(voltage), self.inputs.shape[1], self._outputs(tiles), self.coding, jobs[0].coded.phases
+        )
         return self._details(system, index, voltage, jobs, results, exceeded)
 
     def _empty(self, tile: Tile, job: Multiplication) -> Products:
@@ -240,20 +275,28 @@ class Read(Operation):
 
     def _record_conversions(self, system: System, index: int, results: Sequence[Products]) -> None:
         """Append the conversions, vector by vector and tile by tile."""
-        kept, phases, _ = results[0].codes.shape
+        kept = len(results[0].codes)
         if kept < len(self.inputs):
             system.trace.warn(
                 f"operation {index}: conversions.csv holds those of the first {kept} of {len(self.inputs)} vectors"
             )
-        for vector in range(kept):
-            for name, result in zip(self.tiles, results, strict=True):
-                columns = result.codes.shape[2]
-                system.trace.conversions.extend(
-                    phases * columns, operation=index, vector=vector, tile=name,
-                    column=np.tile(np.arange(columns), phases), current_a=result.sampled[vector].ravel(),
-                    code=result.codes[vector].ravel(), value_a=result.values[vector].ravel(),
-                    saturated=result.outside[vector].ravel(), step=np.repeat(np.arange(phases), columns),
-                )  # fmt: skip
+        shapes = [result.codes.shape[1] * result.codes.shape[2] for result in results]
+        own = sum(shapes)
+
+        def joined(parts: Sequence[Any]) -> Any:
+            return np.concatenate([part.reshape(kept, -1) for part in parts], axis=1).ravel()
+
+        steps, columns = zip(
+            *(np.divmod(np.arange(n), r.codes.shape[2]) for n, r in zip(shapes, results, strict=True)),
+            strict=True,
+        )
+        system.trace.conversions.extend(
+            kept * own, operation=index, vector=np.repeat(np.arange(kept), own),
+            tile=np.tile(np.repeat(self.tiles, shapes), kept), column=np.tile(np.concatenate(columns), kept),
+            current_a=joined([r.sampled for r in results]), code=joined([r.codes for r in results]),
+            value_a=joined([r.values for r in results]), saturated=joined([r.outside for r in results]),
+            step=np.tile(np.concatenate(steps), kept),
+        )  # fmt: skip
 
     def _ideal(self, system: System, voltage: FloatArray) -> tuple[FloatArray, ...]:
         return tuple(voltage @ system.tiles[name].seen_conductance() for name in self.tiles)

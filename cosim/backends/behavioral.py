@@ -24,8 +24,17 @@ import numpy as np
 from cosim.backends import response as network
 from cosim.backends import single_level, stops
 from cosim.backends.kept_reads import KeptReads, Masks, solve_whole
+from cosim.backends.many_reads import answer_reads
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
-from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples, SavedWaveforms
+from cosim.crossbar.backend import (
+    CrossbarBackend,
+    Energy,
+    PhaseRequest,
+    PhaseResult,
+    ReadAnswers,
+    Samples,
+    SavedWaveforms,
+)
 from cosim.crossbar.drive import drive_table
 from cosim.crossbar.network import LiveNetwork, Network, live_network
 from cosim.crossbar.stopping import Stop, effective_phase
@@ -133,12 +142,14 @@ def _whole_states(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -
         else:
             rest = np.zeros((1, 1))
             moved = array.device.advance(state, rest, duration, temperature)
-            exposed = (
-                duration * array.device.exposure_rate(rest, temperature) if array.device.stochastic else rest
-            )
-            exposed = np.array(np.broadcast_to(exposed, array.shape))
+            exposed = rest  # without effect unless the device is stochastic
+            if array.device.stochastic:
+                rate = duration * array.device.exposure_rate(rest, temperature)
+                exposed = np.array(np.broadcast_to(rate, array.shape))
             if len(rows):
-                moved[rows], exposed[rows] = next(inner)
+                moved[rows], inner_exposure = next(inner)
+                if array.device.stochastic:
+                    exposed[rows] = inner_exposure
         states.append(moved)
         exposures.append(exposed)
     return tuple(states), tuple(exposures)
@@ -256,6 +267,9 @@ class BehavioralBackend(CrossbarBackend):
 
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "fidelity": self.fidelity}
+
+    def run_reads(self, request: PhaseRequest, voltages: FloatArray) -> ReadAnswers | None:
+        return answer_reads(request, voltages, self.fidelity != "ideal") if self.reuse else None
 
     def forget(self) -> None:
         self._reads.forget()

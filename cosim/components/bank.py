@@ -96,21 +96,44 @@ class Bank(ConverterBank):
     ) -> Process:
         now = int(self._environment.now)
         latency = duration_fs if latency_fs is None else latency_fs
-        units = self._units(now, count, duration_fs, places)
-        starts = self._starts(now, units, duration_fs)
-        self._record(operation, kind, now, units, starts, duration_fs)
+        free = self._free_at
+        ready = now if max(free) <= now else free[0] if free.count(free[0]) == self.units else None
+        if ready is not None and self.assignment == "any-free":
+            starts = self._in_turns(operation, kind, now, ready, count, duration_fs)
+        else:
+            units = self._units(now, count, duration_fs, places)
+            starts = self._starts(now, units, duration_fs)
+            self._record(operation, kind, now, units, starts, duration_fs)
         end = max(starts, default=now) + (latency if starts else 0)
         if end > now:
             yield self._environment.timeout(end - now)
         return starts
+
+    def _in_turns(
+        self, operation: int, kind: str, now: int, ready: int, count: int, duration_fs: int
+    ) -> list[int]:
+        """Serve jobs by units that can all start at one instant: they take turns. Returns the starts."""
+        turns, rest = divmod(count, self.units)
+        append, free, long = self._trace.busy.append, self._free_at, ready + (turns + 1) * duration_fs
+        end = ready + turns * duration_fs
+        for unit in range(self.units if turns else rest):
+            if unit < rest:
+                stop, jobs = long, turns + 1
+            else:
+                stop, jobs = end, turns
+            free[unit] = stop
+            append(BusyRecord(self.name, unit, operation, kind, now, ready, stop, jobs, 1))
+        return [
+            ready + turn * duration_fs
+            for turn in range(turns + 1)
+            for _ in range(self.units if turn < turns else rest)
+        ]
 
     def _units(self, now: int, count: int, duration_fs: int, places: tuple[int, int] | None) -> Sequence[int]:
         """Return the unit of each job."""
         if self.assignment == "fixed":
             first, columns = places or (0, max(count, 1))
             return [self.unit_of(first + k, columns) for k in range(count)]
-        if max(self._free_at) <= now:  # all idle: they take turns
-            return [k % self.units for k in range(count)]
         ready = [(max(free, now), unit) for unit, free in enumerate(self._free_at)]
         heapify(ready)
         chosen = []
@@ -123,9 +146,7 @@ class Bank(ConverterBank):
     def _starts(self, now: int, units: Sequence[int], duration_fs: int) -> list[int]:
         free, starts = self._free_at, []
         for unit in units:
-            start = free[unit]
-            if start < now:
-                start = now
+            start = max(free[unit], now)
             starts.append(start)
             free[unit] = start + duration_fs
         return starts
@@ -134,21 +155,12 @@ class Bank(ConverterBank):
         self, operation: int, kind: str, now: int, units: Sequence[int], starts: list[int], duration_fs: int
     ) -> None:
         """Record one interval per unit: its jobs of one request follow one another without a gap."""
-        first: dict[int, int] = {}
-        jobs: dict[int, int] = {}
+        intervals: dict[int, list[int]] = {}
         for unit, start in zip(units, starts, strict=True):
-            if unit in jobs:
-                jobs[unit] += 1
-            else:
-                first[unit], jobs[unit] = start, 1
-        append = self._trace.busy.append
-        for unit, number in jobs.items():
-            start = first[unit]
-            append(
-                BusyRecord(
-                    self.name, unit, operation, kind, now, start, start + number * duration_fs, number, 1
-                )
-            )
+            intervals.setdefault(unit, [start, 0])[1] += 1
+        for unit, (start, jobs) in intervals.items():
+            stop = start + jobs * duration_fs
+            self._trace.busy.append(BusyRecord(self.name, unit, operation, kind, now, start, stop, jobs, 1))
 
 
 @dataclass(slots=True, eq=False)

@@ -262,6 +262,8 @@ def _stops(
 ) -> tuple[StopCondition, ...]:
     """Return what ends a pulse early; ``limits``: compliance and target current of the bit line [A]."""
     compliance, wanted = limits
+    if compliance is None and wanted is None:
+        return ()
     comparator, ramp = tile.periphery.comparator, femtoseconds(tile.periphery.driver.fall)
     nets = [net for net, wave in drives.items() if not wave.is_level]
     sign = -1.0 if rising else 1.0  # a SET current leaves the array at the bit line

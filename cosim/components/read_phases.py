@@ -180,11 +180,11 @@ def charging_energy(tile: Tile, operation: int, phase: int, drives: dict[str, Wa
         ("word-line charging", array.left, c.word),
         ("bit-line charging", array.bottom, c.bit),
     ):
-        waves = filter(None, map(drives.get, filter(None, ends or ())))
-        swinging = [wave for wave in waves if len(wave.voltages) > 1]
-        counts, total = Counter(map(id, swinging)), 0.0
-        for wave in distinct(swinging):
-            total += counts[id(wave)] * (max(wave.voltages) - min(wave.voltages)) ** 2
+        waves = list(filter(None, map(drives.get, filter(None, ends or ()))))
+        ids, total = list(map(id, waves)), 0.0
+        counts = Counter(ids)
+        for key, wave in dict(zip(ids, waves, strict=True)).items():
+            total += counts[key] * (max(wave.voltages) - min(wave.voltages)) ** 2
         tile.energy(operation, phase, component, kind, capacitance * total)
 
 

@@ -8,8 +8,10 @@ converted; the phases of one tile stay in order.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import simpy
@@ -19,6 +21,7 @@ from cosim.components.coding import CodedInputs, InputCoding
 from cosim.components.read_phases import (
     AdcRange,
     ReadTiming,
+    account_sense,
     adc_range,
     charging_energy,
     read_drives,
@@ -28,6 +31,7 @@ from cosim.components.read_phases import (
     width_timing,
 )
 from cosim.components.tile import Tile
+from cosim.crossbar.backend import ReadAnswers
 from cosim.crossbar.drive import Phase
 from cosim.devices.base import FloatArray
 from cosim.errors import DeviceError
@@ -105,6 +109,13 @@ def select_rows(tile: Tile, operation: int, kind: str, rows: int) -> Process:
         )
 
 
+class Together(NamedTuple):
+    """Array phases that the backend has answered at once, vector by vector and phase by phase; one shape for all."""
+
+    shape: Phase
+    answers: ReadAnswers
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Multiplication:
     """The products of one read operation on one tile: coded inputs, ADC range, timing by phase."""
@@ -114,6 +125,7 @@ class Multiplication:
     coded: CodedInputs
     span: AdcRange
     timings: tuple[ReadTiming, ...]
+    together: Together | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -194,6 +206,8 @@ def _array_phase(tile: Tile, job: Multiplication, vector: int, phase: int) -> Pr
     """Run one array phase; returns the mean bit-line currents [A] that the sense circuits see."""
     timing, coded = job.timings[phase], job.coded
     amplitude = coded.amplitude[phase, vector]
+    if job.together is not None:
+        return (yield from _answered_phase(tile, job, job.together, vector * coded.phases + phase, amplitude))
     if coded.slots is None:
         drives = read_drives(tile, amplitude, range(tile.array.rows), timing)
     else:
@@ -207,6 +221,36 @@ def _array_phase(tile: Tile, job: Multiplication, vector: int, phase: int) -> Pr
     if tile.periphery.sense.kind == "integrator":
         return -result.net_charge[nets] / timing.window_s
     return -result.samples.current[0, nets]
+
+
+def _answered_phase(
+    tile: Tile, job: Multiplication, together: Together, read: int, amplitude: FloatArray
+) -> Process:
+    """Run one array phase whose outcome is known; returns the mean bit-line currents [A]."""
+    timing, answers = job.timings[0], together.answers
+    index = yield from tile.run_answered(job.operation, together.shape, timing.origin, answers, read)
+    swing = tile.capacitance.word * float(amplitude @ amplitude)
+    tile.energy(job.operation, index, "word-line charging", "read", swing)
+    charge = answers.charge[read]
+    account_sense(
+        tile, job.operation, index, "read", float(np.abs(charge).sum()), timing.duration, len(charge)
+    )
+    return charge / timing.window_s if tile.periphery.sense.kind == "integrator" else answers.current[read]
+
+
+def answer_together(tile: Tile, job: Multiplication) -> Multiplication:
+    """Return the job with all its array phases answered at once, where backend and coding allow it.
+
+    Times do not depend on it: every phase still takes its turn on the event time line.
+    """
+    if job.coded.slots is not None:
+        return job
+    timing = job.timings[0]
+    drives = read_drives(tile, np.ones(tile.array.rows), range(tile.array.rows), timing)
+    shape = Phase("read", timing.duration, drives, (timing.strobe,))
+    voltages = job.coded.amplitude.swapaxes(0, 1).reshape(-1, tile.array.rows)
+    answers = tile.answer_reads(shape, voltages)
+    return job if answers is None else dataclasses.replace(job, together=Together(shape, answers))
 
 
 def _finish(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from cosim.records import Formula
-from cosim.units import Joule, Second, check, quantity
+from cosim.units import Joule, Second, SquareMetre, Watt, check, quantity
 
 _TUD = "TU Delft CIM tile, configuration"
 
@@ -27,12 +27,23 @@ class Sequencer:
     combine_time: Second = quantity(
         2e-9, source=f"{_TUD}: one 2 ns clock", doc="to combine the columns of one product"
     )
-    combine_energy: Joule = quantity(0.25e-12, source=f"{_TUD}: adder 0.25 pJ", doc="per output and product")
+    combine_energy: Joule = quantity(
+        0.25e-12, source=f"{_TUD}: adder 0.25 pJ", doc="per output and array phase"
+    )
+    area: SquareMetre = quantity(
+        60e-12,
+        source="ISAAC, 16-bit shift-and-add, via PUMA's constants",
+        doc="of the combination, per column",
+    )
+    leakage: Watt = quantity(
+        0.0, source="cosim: none unless asked for", doc="of the control, all through the run"
+    )
 
     def __post_init__(self) -> None:
         for name in ("select_time", "recover_time", "decide_time", "combine_time"):
             check(getattr(self, name) > 0, "sequencer", name, "above zero", getattr(self, name))
-        check(self.combine_energy >= 0, "sequencer", "combine_energy", "zero or above", self.combine_energy)
+        for name in ("combine_energy", "area", "leakage"):
+            check(getattr(self, name) >= 0, "sequencer", name, "zero or above", getattr(self, name))
 
     def combine_formula(self) -> Formula:
         """Return how the energy of combining columns is computed."""

@@ -22,7 +22,7 @@ from cosim.components.dac import Dac
 from cosim.components.driver import Driver
 from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
-from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult
+from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, ReadAnswers
 from cosim.crossbar.drive import Phase, pulse_count
 from cosim.crossbar.network import CrossbarArray, Network
 from cosim.devices.base import FloatArray
@@ -119,6 +119,7 @@ class Tile:
         self._draws: dict[str, int] = {}
         self._count = 0
         trace.capacities[f"{name}.array"] = 1
+        self.cell_energy = trace.cell_energies[name] = np.zeros(network.arrays[0].shape)
         self._register_formulas()
 
     @property
@@ -189,6 +190,42 @@ class Tile:
             index = self._commit(operation, phase, backend.name, asked, start, result, duration_from)
         return index, result
 
+    def answer_reads(self, phase: Phase, voltages: FloatArray) -> ReadAnswers | None:
+        """Return the answers to many reads of the tile, or None: then each is run on its own.
+
+        ``phase``: see `CrossbarBackend.run_reads`; ``voltages`` ``(reads, rows)`` [V]. Only where cells never move:
+        then the answers do not depend on when a read takes place.
+        """
+        if self.array.device.moves or self.periphery.driver.compliance is not None:
+            return None
+        request = PhaseRequest(
+            self.network, (self.state,), self.node_voltages, self.now, self.temperature, phase, self._seed
+        )
+        answers = self.backends[phase.kind].run_reads(request, voltages)
+        if answers is not None:
+            self.cell_energy += answers.cell_energy
+        return answers
+
+    def run_answered(
+        self, operation: int, phase: Phase, duration_from: str, answers: ReadAnswers, read: int
+    ) -> Process:
+        """Run one circuit phase that `answer_reads` has answered; returns its index."""
+        asked = self.now
+        with self._busy.request() as turn:
+            yield turn
+            start = self.now
+            yield self.environment.timeout(phase.duration_fs)
+            a = answers
+            energies = (
+                a.delivered[read], a.absorbed[read], a.cells[read], a.access[read], a.wires[read],
+                a.terminations[read], 0.0,
+            )  # fmt: skip
+            index = self._record(
+                operation, phase.kind, self.backends[phase.kind].name, asked, start, phase.duration_fs,
+                tuple(map(float, energies)), a.kcl_residual, 0, a.applied, duration_from,
+            )  # fmt: skip
+        return index
+
     def _request(self, phase: Phase, start: int) -> PhaseRequest:
         self._count += 1
         seed = (self._seed + self._count) % (1 << 128)
@@ -216,7 +253,6 @@ class Tile:
         result: PhaseResult,
         duration_from: str,
     ) -> int:
-        trace, index = self.trace, len(self.trace.phases)
         low, high = self.array.device.state_bounds()
         state, outside = result.states[0], 0
         if not (state.min() >= low and state.max() <= high):
@@ -225,30 +261,53 @@ class Tile:
         self.state = state
         self._check_compliance(result)
         self.node_voltages = result.node_voltages
-        self._last_fs = start + result.duration_fs
         e = result.energy
-        cells = float(sum(part.sum() for part in e.cells))
-        delivered, absorbed = float(e.delivered.sum()), float(e.absorbed.sum())
-        numerical = delivered - absorbed - cells - e.access - e.wires - e.terminations - e.stored
+        self.cell_energy += e.cells[0]
+        energies = (
+            float(e.delivered.sum()), float(e.absorbed.sum()), float(sum(part.sum() for part in e.cells)), e.access,
+            e.wires, e.terminations, e.stored,
+        )  # fmt: skip
+        return self._record(
+            operation, phase.kind, backend, asked, start, result.duration_fs, energies, result.kcl_residual,
+            outside, result.applied, duration_from, _deviations(result),
+        )  # fmt: skip
+
+    def _record(
+        self,
+        operation: int,
+        kind: str,
+        backend: str,
+        asked: int,
+        start: int,
+        duration: int,
+        energies: tuple[float, ...],
+        residual: float,
+        outside: int,
+        applied: tuple[str, ...],
+        duration_from: str,
+        deviations: tuple[float, float, float] = (nan, nan, nan),
+    ) -> int:
+        """Append the records of a phase; ``energies``: delivered, absorbed, cells, access, wires, ends, stored [J]."""
+        trace, index = self.trace, len(self.trace.phases)
+        delivered, absorbed, cells, access, wires, ends, stored = energies
+        numerical = delivered - absorbed - cells - access - wires - ends - stored
+        self._last_fs = start + duration
         trace.phases.append(
             PhaseRecord(
-                index, operation, self.name, phase.kind, backend, start, result.duration_fs, delivered,
-                absorbed, cells, e.access, e.wires, e.terminations, e.stored, numerical,
-                result.kcl_residual, outside, "+".join(result.applied), duration_from, *_deviations(result),
+                index, operation, self.name, kind, backend, start, duration, delivered, absorbed, cells, access,
+                wires, ends, stored, numerical, residual, outside, "+".join(applied), duration_from, *deviations,
             )
         )  # fmt: skip
         trace.busy.append(
-            BusyRecord(
-                f"{self.name}.array", 0, operation, phase.kind, asked, start, start + result.duration_fs
-            )
+            BusyRecord(f"{self.name}.array", 0, operation, kind, asked, start, start + duration, 1, 1)
         )
         parts = {
-            "cells": cells, "access devices": e.access, "wires": e.wires, "line ends": e.terminations,
-            "driver sink": absorbed, "line capacitance": e.stored, "numerical": numerical,
+            "cells": cells, "access devices": access, "wires": wires, "line ends": ends, "driver sink": absorbed,
+            "line capacitance": stored, "numerical": numerical,
         }  # fmt: skip
         for component, value in parts.items():
             if value:
-                trace.energy(operation, index, self.name, component, phase.kind, value, component)
+                trace.energy(operation, index, self.name, component, kind, value, component)
         return index
 
     def _check_compliance(self, result: PhaseResult) -> None:

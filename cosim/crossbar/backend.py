@@ -147,6 +147,28 @@ class PhaseResult:
     stops: tuple[Stop, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadAnswers:
+    """Outcomes of many reads that share network, state and the shape of their pulses; no state moves in them.
+
+    ``current`` [A] at the strobe and ``charge`` [C] of the phase, into the virtual grounds, ``(reads, columns)``;
+    energies [J] ``(reads,)`` as in `Energy`, ``cells`` and others summed over the array; ``cell_energy``
+    ``(rows, columns)`` summed over the reads instead.
+    """
+
+    current: FloatArray
+    charge: FloatArray
+    delivered: FloatArray
+    absorbed: FloatArray
+    cells: FloatArray
+    access: FloatArray
+    wires: FloatArray
+    terminations: FloatArray
+    cell_energy: FloatArray
+    kcl_residual: float
+    applied: tuple[str, ...]
+
+
 class CrossbarBackend(ABC):
     """Answers phase requests. What is kept between requests changes a result within the solver's tolerance at most.
 
@@ -169,6 +191,14 @@ class CrossbarBackend(ABC):
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def run_reads(self, request: PhaseRequest, voltages: FloatArray) -> ReadAnswers | None:
+        """Answer many reads at once, or return None: then each is asked for with `run`.
+
+        ``request`` is one of them with 1 V on every word line; ``voltages`` ``(reads, rows)`` [V] scale its pulses.
+        The answers must be those of `run` within the accuracy of the solver.
+        """
+        return None
 
     def refusal(self, network: Network, kind: str) -> str | None:
         """Return why phases of this kind on this network cannot be answered, or None.

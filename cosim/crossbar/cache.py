@@ -38,7 +38,7 @@ CHECK_EVERY = 256
 """Every so many absorbed cells the matrix is compared with the line solver again."""
 
 _SIZES = (32.0, 64.0, 128.0, 256.0, 512.0)
-_BUILD = {"numba": (100.0, 75.0, 50.0, 28.0, 16.0), "numpy": (20.0, 18.0, 14.0, 10.0, 8.0)}
+_BUILD = {"numba": (90.0, 50.0, 43.0, 32.0, 19.0), "numpy": (20.0, 14.0, 12.0, 10.0, 8.0)}
 """Cost of a build in plain reads, at the sizes above (square root of the number of cells)."""
 _UPDATE = {"numba": (4.0, 2.5, 0.8, 0.2, 0.05), "numpy": (2.0, 0.9, 0.3, 0.08, 0.03)}
 """Cost of one changed cell in plain reads."""

@@ -181,9 +181,10 @@ def drive_columns(
     """Return the voltages of the distinct waveforms ``(times, waveforms)``, and which one each net has."""
     times = np.asarray(times_fs, dtype=np.float64)
     chosen = list(map(phase.drives.get, nets))
-    waveforms = distinct(chosen)
+    ids = list(map(id, chosen))
+    waveforms = dict(zip(ids, chosen, strict=True))
     floating = np.full(len(times_fs), np.nan)
-    columns = np.array([floating if wave is None else wave.at(times) for wave in waveforms]).T
-    position = {id(wave): k for k, wave in enumerate(waveforms)}
-    index = np.fromiter(map(position.__getitem__, map(id, chosen)), np.intp, len(chosen))
+    columns = np.array([floating if wave is None else wave.at(times) for wave in waveforms.values()]).T
+    position = {key: k for k, key in enumerate(waveforms)}
+    index = np.fromiter(map(position.__getitem__, ids), np.intp, len(chosen))
     return columns, index

@@ -115,7 +115,8 @@ class Mss(DeviceModel):
         total = on + off
         # -expm1 keeps full precision where almost nothing moves.
         moved = -np.expm1(-total * (duration / self.tau))
-        result: FloatArray = state + (on / total - state) * moved
+        result: FloatArray = (on / total - state) * moved
+        result += state
         return result
 
     def exposure_rate(self, voltage: FloatArray, temperature: float) -> FloatArray:

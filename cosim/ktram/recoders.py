@@ -18,6 +18,8 @@ from cosim.ktram.aat import AAT
 from cosim.ktram.core import Core
 
 FEEDBACK = ("hard", "soft")
+_FEW_LANES = 6
+"""Below so many lanes one read after another is quicker (benchmarks/ktram_lanes.py)."""
 
 
 class RecodePolicy(abc.ABC):
@@ -77,10 +79,15 @@ def read_lanes(core: Core, aat: AAT, lanes: int) -> list[float]:
     """Read the first ``lanes`` lanes of ``core`` at low voltage (FFLV) and return y of each.
 
     The result and the draws are those of one FFLV after another, lane by lane. Where no device can move at the
-    low voltage, all lanes are read in one go on the array of the core's state.
+    low voltage, and lanes are many, they are read in one go on the array of the core's state.
     """
     active = core.book.active(aat)
-    if core.fidelity_name != "ideal" or not len(active) or not _still_at_low_voltage(core):
+    if (
+        lanes < _FEW_LANES
+        or core.fidelity_name != "ideal"
+        or not len(active)
+        or not _still_at_low_voltage(core)
+    ):
         return [core.evaluate(aat, "FFLV", lane) for lane in range(lanes)]
     numbers = np.asarray(active) // 2 if isinstance(active, list) else active
     pairs = core.law.conductances(core.state[:lanes].take(numbers, axis=1).astype(np.float64))
@@ -96,7 +103,10 @@ def read_lanes(core: Core, aat: AAT, lanes: int) -> list[float]:
 
 
 def _still_at_low_voltage(core: Core) -> bool:
-    """Tell whether no device can move in a low-voltage read, whose voltages are at most twice the applied one."""
+    """Tell whether no device can move in a low-voltage read, whose voltages are at most twice the applied one.
+
+    The dead zones of the laws depend on the voltage alone, so one device in the middle of its range tells.
+    """
     law, extreme = core.law, 2 * core.forward_low_voltage
     middle = law.stored((law.g_min + law.g_max) / 2)
     return not law.stochastic and all(

@@ -89,6 +89,8 @@ def render(
         reads=_reads(trace, summary["operations"]),
         answers=_answers(summary),
         capacities=trace.capacities,
+        accounting=summary.get("accounting"),
+        areas=trace.areas,
     )
 
 

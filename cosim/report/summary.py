@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cosim.records import Trace
+from cosim.report.accounting import account
+from cosim.report.baseline import DigitalBaseline
 from cosim.report.files import plain
 from cosim.report.totals import EnergyTotals, energy_totals
 from cosim.units import seconds
@@ -21,12 +23,17 @@ _DISSIPATED = ("cells_j", "access_j", "wires_j", "terminations_j")
 
 
 def summarize(
-    trace: Trace, *, scenario: Mapping[str, str], seed: int, totals: EnergyTotals | None = None
+    trace: Trace,
+    *,
+    scenario: Mapping[str, str],
+    seed: int,
+    totals: EnergyTotals | None = None,
+    baseline: DigitalBaseline | None = None,
 ) -> dict[str, Any]:
     """Return the summary of a run, version 1 of ``summary.json``.
 
     ``scenario`` holds its ``name`` and ``sha256``; ``totals`` are the energy sums where the caller has
-    them already.
+    them already; ``baseline``: a digital accelerator whose cost stands beside.
     """
     totals = totals or energy_totals(trace)
     summary: dict[str, Any] = plain(
@@ -43,6 +50,7 @@ def summarize(
             },
             "checks": _checks(trace),
             "operations": _operations(trace, totals.by_operation()),
+            "accounting": account(trace, totals, baseline),
             "warnings": list(trace.warnings),
         }
     )

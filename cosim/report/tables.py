@@ -19,6 +19,8 @@ _CHUNK = 1024
 _FEW, _MANY = 1 << 12, 1 << 16
 _NO_FORMULA = ("", "", "")
 OPERATION_FIELDS = ("operation", "op", "target", "start_s", "end_s", "energy_j")
+AREA_FIELDS = ("tile", "component", "units", "area_m2", "expression", "inputs", "source")
+CELL_FIELDS = ("tile", "row", "column", "energy_j")
 BREAKDOWN_FIELDS = ("operation", "component", "kind", "energy_j", "formula", "expression", "inputs", "source")
 
 
@@ -39,6 +41,10 @@ def write_tables(
             path.unlink(missing_ok=True)
     _write(folder / "operations.csv", OPERATION_FIELDS, map(_line, _operations(trace, totals)))
     _write(folder / "energy_breakdown.csv", BREAKDOWN_FIELDS, map(_line, breakdown(trace, totals)))
+    if trace.areas:
+        _write(folder / "area.csv", AREA_FIELDS, map(_line, _areas(trace)))
+    if trace.cell_energies:
+        _write(folder / "cell_energy.csv", CELL_FIELDS, _cell_lines(trace))
     if parquet and _has_pyarrow():
         for table in trace.tables:
             if len(table):
@@ -97,6 +103,18 @@ def _operations(trace: Trace, totals: EnergyTotals) -> Iterator[tuple[Any, ...]]
     for record in trace.operations:
         start, end = decimal_seconds(record.start_fs), decimal_seconds(record.end_fs)
         yield record.operation, record.op, record.target, start, end, energy.get(record.operation, 0.0)
+
+
+def _areas(trace: Trace) -> Iterator[tuple[Any, ...]]:
+    for record in trace.areas:
+        yield *record[:-1], *record.formula
+
+
+def _cell_lines(trace: Trace) -> Iterator[str]:
+    """Yield the energy of every device as CSV text, a row of the array at a time."""
+    for tile, energy in sorted(trace.cell_energies.items()):
+        for row, values in enumerate(energy.tolist()):
+            yield "".join(f"{_quoted(tile)},{row},{column},{value}\n" for column, value in enumerate(values))
 
 
 def _line(cells: Iterable[Any]) -> str:

@@ -335,7 +335,9 @@ class _Plans:
         exact = inputs @ held[0] if held is not None and step.reference == "exact" else None
         profile = None if step.profile is None else self._profile((*key, "profile"), step.profile)
         self._check_coding(key, step)
-        return Read(tuple(step.tiles), inputs, volts, decoding, exact, step.coding, profile)
+        return Read(
+            tuple(step.tiles), inputs, volts, decoding, exact, step.coding, profile, step.phases == "together"
+        )
 
     def _profile(self, key: KeyPath, given: str | Rows) -> FloatArray:
         table = self.scenario.matrix(key, given)

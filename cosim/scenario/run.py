@@ -101,7 +101,9 @@ def _result(
 
     totals = energy_totals(trace)
     named = {"name": scenario.name, "sha256": scenario.sha256}
-    summary = summarize(trace, scenario=named, seed=scenario.seed, totals=totals)
+    summary = summarize(
+        trace, scenario=named, seed=scenario.seed, totals=totals, baseline=scenario.section.baseline
+    )
     manifest = {
         "schema_version": 1,
         "scenario": {"name": scenario.name, "file": scenario.document.file, "sha256": scenario.sha256},

@@ -24,6 +24,7 @@ from cosim.devices.registry import unknown
 from cosim.devices.variation import Variation
 from cosim.errors import InputError
 from cosim.hardware import ArraySpec
+from cosim.report.baseline import DigitalBaseline
 from cosim.scenario.devices import DeviceEntry
 from cosim.units import Femtoseconds, Fraction, Kelvin, Second
 
@@ -213,6 +214,10 @@ class ReadStep(Section):
         default=None,
         description="file or rows: inputs from which a calibrated ADC range is taken; default: inputs",
     )
+    phases: Literal["together", "one-by-one"] = Field(
+        default="together",
+        description="let a backend answer the array phases at once where no cell moves; the result is the same",
+    )
     reference: Literal["exact", "programmed"] = Field(
         default="exact",
         description="compare with the exact product, or with that of the programmed conductances",
@@ -313,6 +318,9 @@ class ScenarioSection(Section):
     tiles: dict[Name, TileSection] = Field(min_length=1, description="the tiles by name")
     program: list[Step] = Field(min_length=1, description="what happens, one step after the other")
     spice: SpiceSection = Field(default_factory=SpiceSection, description="how ngspice is run")
+    baseline: DigitalBaseline | None = Field(
+        default=None, description="a digital accelerator that does the same products, beside the summary"
+    )
     validation: ValidateSection = Field(
         default_factory=ValidateSection,
         alias="validate",
