@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test check setup ngspice format bench accept-solver accept-updates accept-spice accept-feedback accept-ktram accept-fit docs-generate clean
+.PHONY: demo test check setup ngspice format bench accept-solver accept-updates accept-converters accept-spice accept-feedback accept-ktram accept-fit docs-generate clean
 
 demo: setup
 	$(BIN)/cosim run scenarios/quickstart.yaml --out out/quickstart
@@ -51,6 +51,10 @@ accept-solver: setup
 accept-updates: setup
 	$(BIN)/python benchmarks/updates.py --accept
 	$(BIN)/python -m pytest -m acceptance -s tests/crossbar/test_cache.py tests/crossbar/test_ports.py
+
+accept-converters: setup
+	$(BIN)/python benchmarks/scheduler.py --accept
+	$(BIN)/python -m pytest -m acceptance -s tests/components
 
 accept-spice: setup
 	$(BIN)/python benchmarks/spice_phases.py --accept

@@ -83,12 +83,13 @@ def run_pulses(size: int, count: int) -> tuple[np.ndarray, np.ndarray, PhaseRequ
     shape = ProgrammingPulse(0.7, 300e-9)
     job = Programming(np.zeros((size, size)), "V/2", Verify(), shape, shape)
     marks: list[float] = []
+    cells = rng.integers(0, size, (count + 4, 2)).tolist()
+    rising = (rng.random(count + 4) < 0.5).tolist()
 
     def process() -> Any:
-        for _ in range(count + 4):
+        for (row, column), up in zip(cells, rising, strict=True):
             marks.append(time.perf_counter())
-            row, column = rng.integers(0, size, 2).tolist()
-            yield from _pulse(tile, 0, job, row, column, bool(rng.integers(0, 2)), 1.0)
+            yield from _pulse(tile, 0, job, row, column, up, 1.0)
         marks.append(time.perf_counter())
 
     system.environment.process(process())

@@ -258,6 +258,20 @@ class Table:
             parts.append(np.asarray([row[position] for row in self._rows]))
         return np.concatenate(parts)
 
+    def coded(self, field: str) -> tuple[NDArray[np.int64], list[str]]:
+        """Return a column of texts as numbers, and the list of texts that they stand for."""
+        number: dict[str, int] = {}
+        parts = []
+        for block in self._blocks:
+            columns = self._read(block)
+            known = [number.setdefault(str(name), len(number)) for name in columns[field + "@"]]
+            parts.append(np.array(known, dtype=np.int64)[columns[field]])
+        position = self.fields.index(field)
+        parts.append(
+            np.array([number.setdefault(row[position], len(number)) for row in self._rows], dtype=np.int64)
+        )
+        return np.concatenate(parts), list(number)
+
     def frame(self) -> pd.DataFrame:
         """Return the table as a pandas frame; ``*_fs`` columns become ``*_s`` and ``*_fs`` within it."""
         import pandas as pd

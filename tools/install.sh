@@ -21,8 +21,6 @@ echo "installing cosim into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt \
     --no-deps badcrossbar pathvalidate sigfig
 # The compiled solver kernels are built once, here, and not in the first run.
-"$venv/bin/python" -c "from cosim.crossbar.lines import LineSystem, solve_lines
-import numpy as np
-solve_lines(LineSystem(2, 2, 1.0, 1.0), np.full((2, 2), 1e-5), np.ones(2), kernel='numba')"
+"$venv/bin/python" tools/compile_kernels.py
 # Byte code beforehand: start-up is a third of a short run.
 "$venv/bin/python" -m compileall -q cosim

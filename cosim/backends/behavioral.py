@@ -35,7 +35,7 @@ from cosim.crossbar.backend import (
     Samples,
     SavedWaveforms,
 )
-from cosim.crossbar.drive import drive_table
+from cosim.crossbar.drive import GroupedDrives, drive_table
 from cosim.crossbar.network import LiveNetwork, Network, live_network
 from cosim.crossbar.stopping import Stop, effective_phase
 from cosim.devices.base import FloatArray
@@ -93,22 +93,19 @@ def _watched(request: PhaseRequest, start: stops.Start) -> _Outcome:
 
 def _compiled(run: PhaseRun) -> _Outcome | None:
     """Return the outcome where the compiled path answers the phase (see `single_level`), else None."""
-    level = None
-    if single_level.fits(run.prepared, run.request.temperature):
-        level = single_level.find_level(run.columns, run.net_column, run.lengths)
-    if level is None:
+    request, phase = run.request, run.request.phase
+    plan = single_level.plan(run.prepared, request.temperature, run.tolerances.still, run.tolerances.move)
+    level = single_level.find_level(run.shape) if plan is not None else None
+    if plan is None or level is None:
         return None
-    request, tolerances = run.request, run.tolerances
-    found = single_level.answer(
-        run.prepared, request.states[0], level, request.temperature, tolerances.still, tolerances.move
-    )
-    phase = request.phase
+    voltage = level.voltage[run.net_column]
+    found = single_level.answer(plan, run.prepared, request.states[0], voltage, level.parts)
     if found is None or (phase.strobes_fs and not found.still):
         return None
     instants = (*phase.strobes_fs, *(run.corners if phase.save else ()))
-    shares = np.array([level.shares[run.corners.index(instant)] for instant in instants])[:, None]
+    shares = np.array([[level.shares[run.corners.index(instant)]] for instant in instants]).reshape(-1, 1)
     return _Outcome(
-        (found.state,), (found.exposure,), instants, shares * level.voltage, shares * found.current, found.charge,
+        (found.state,), (found.exposure,), instants, shares * voltage, shares * found.current, found.charge,
         found.energy, found.residual, ("still",) if found.still else (),
     )  # fmt: skip
 
@@ -229,7 +226,10 @@ def _live_request(request: PhaseRequest, live: LiveNetwork) -> PhaseRequest:
     if live.network is None or live.network is request.network:
         return request
     states = tuple(state[rows] for state, rows in zip(request.states, live.rows, strict=True) if len(rows))
-    return dataclasses.replace(request, network=live.network, states=states)
+    phase = request.phase
+    if isinstance(phase.drives, GroupedDrives):
+        phase = dataclasses.replace(phase, drives=phase.drives.restricted(live.network, live.nets))
+    return dataclasses.replace(request, network=live.network, states=states, phase=phase)
 
 
 @final

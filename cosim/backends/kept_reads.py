@@ -57,8 +57,10 @@ class KeptReads:
         bound = self._bound(run)
         if bound > run.tolerances.still:
             return None
-        if bound > 0.0 and compiled and single_level.fits(run.prepared, run.request.temperature):
-            return None
+        if bound > 0.0 and compiled:
+            tolerances = run.tolerances
+            if single_level.plan(run.prepared, run.request.temperature, tolerances.still, tolerances.move):
+                return None
         answers: list[str] = []
 
         def solver(system: LineSystem, cells: FloatArray, drive: list[FloatArray]) -> LineSolution:

@@ -59,12 +59,12 @@ def _answers(request: PhaseRequest, voltages: FloatArray, forms: ReadForms, shap
     for start in range(0, count, _CHUNK):
         own = slice(start, start + _CHUNK)
         part = forms.powers(voltages[own])
-        current[own] = part.current
+        current[own] = share * part.current
         powers[:, own] = (part.delivered, part.absorbed, part.cells, part.access, part.wires, part.ends)
     cells = squared * forms.cell_powers(voltages.T @ voltages).reshape(array.shape)
     delivered, absorbed, in_cells, access, wires, ends = squared * powers
     return ReadAnswers(
-        share * current, linear * current, delivered, absorbed, in_cells, access, wires, ends, cells, forms.residual,
+        current, linear / share, delivered, absorbed, in_cells, access, wires, ends, cells, forms.residual,
         ("still", "together"),
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ written as plain resistors, and cells that carry no current are aged in closed f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from cosim.rng import shell_uniforms
 from cosim.spice.cards import SpiceVectors
 from cosim.spice.deck import READING, PhaseDeck, phase_deck
 from cosim.spice.engines import SpiceEngine, engine
+from cosim.spice.foreign import read_circuit
+from cosim.spice.foreign_deck import ForeignDeck, foreign_deck
 from cosim.spice.guess import SHARE_OF_DEADLINE, check_size, network_refusal
 from cosim.spice.harvest import Harvest
 from cosim.spice.machine import SpiceMachine, probe
@@ -55,9 +58,14 @@ class NgspiceBackend(CrossbarBackend):
         See `STILL_TOLERANCE`; 0 writes every conducting cell as a live device.
     keep : path, optional
         Folder that receives the deck of a phase that failed.
+    netlist : mapping, optional
+        A user's subcircuit that takes the place of the cells or of the whole crossbar: the arguments of
+        `cosim.spice.foreign.read_circuit`.
 
     Raises
     ------
+    NetlistRefusedError
+        Where the netlist cannot be used.
     SpiceMissingError
         Where ngspice is not on this machine.
     """
@@ -75,7 +83,9 @@ class NgspiceBackend(CrossbarBackend):
         limit_s: float | None = None,
         still_tolerance: float = STILL_TOLERANCE,
         keep: str | Path | None = None,
+        netlist: Mapping[str, Any] | None = None,
     ) -> None:
+        self._circuit = read_circuit(**netlist) if netlist is not None else None
         self._owned = isinstance(engine, str)
         self._runner = _engine(engine, workers, retries)
         self._reacting: SpiceEngine | None = None
@@ -104,8 +114,10 @@ class NgspiceBackend(CrossbarBackend):
                 self._reacting = engine("lockstep", self._workers, self._retries)
             return self._reacting
 
-    def deck(self, request: PhaseRequest) -> PhaseDeck:
+    def deck(self, request: PhaseRequest) -> PhaseDeck | ForeignDeck:
         """Return the exact deck of a phase; ``.deck.text()`` is what ``ngspice -n -b`` runs by hand."""
+        if self._circuit is not None:
+            return foreign_deck(request, self._circuit, klu=self._machine.klu)
         return phase_deck(request, still_tolerance=self._still_tolerance, klu=self._machine.klu)
 
     @staticmethod
@@ -118,22 +130,34 @@ class NgspiceBackend(CrossbarBackend):
     def run(self, request: PhaseRequest) -> PhaseResult:
         """Answer a request; a `SpiceError` is raised after the deck was kept."""
         plan = self.deck(request)
+        if isinstance(plan, ForeignDeck):
+            return self._answer(plan, self._simulated(plan))
         check_size(plan, self._limit_s, self._machine.klu)
         if not plan.graph.sites and not plan.graph.branches and not plan.graph.capacitors:
             return self._result(plan, Harvest(plan, _nothing(plan)), "at_rest")
+        return self._answer(plan, self._simulated(plan))
+
+    def _simulated(self, plan: PhaseDeck | ForeignDeck) -> SpiceVectors:
         try:
-            vectors = self._engine_for(request).run(plan.deck, self._deadline_s)
+            return self._engine_for(plan.request).run(plan.deck, self._deadline_s)
         except SpiceError as error:
             if self._keep is None:
                 raise
             path = self.keep_deck(plan, self._keep)
             raise type(error)(f"{error} (deck kept in {path})") from None
+
+    def _answer(self, plan: PhaseDeck | ForeignDeck, vectors: SpiceVectors) -> PhaseResult:
+        """Return the result of a simulation; with the phase that happened where it was stopped."""
+        if vectors.stops:
+            phase = effective_phase(plan.request.phase, vectors.stops)
+            plan = replace(plan, request=replace(plan.request, phase=phase))
+        if isinstance(plan, ForeignDeck):
+            result = plan.result(vectors)
+        else:
+            result = self._result(plan, Harvest(plan, vectors))
         if not vectors.stops:
-            return self._result(plan, Harvest(plan, vectors))
-        phase = effective_phase(request.phase, vectors.stops)
-        happened = replace(plan, request=replace(request, phase=phase))
-        result = self._result(happened, Harvest(happened, vectors), "stopped")
-        return replace(result, stops=vectors.stops)
+            return result
+        return replace(result, stops=vectors.stops, applied=("stopped", *result.applied))
 
     def submit(self, request: PhaseRequest) -> Future[PhaseResult]:
         with self._lock:
@@ -146,7 +170,7 @@ class NgspiceBackend(CrossbarBackend):
         engines = [each for each in (self._runner, self._reacting) if each is not None]
         return [pid for each in engines for pid in each.worker_pids()]
 
-    def keep_deck(self, plan: PhaseDeck, folder: str | Path) -> Path:
+    def keep_deck(self, plan: PhaseDeck | ForeignDeck, folder: str | Path) -> Path:
         """Write the deck of a phase into ``folder`` and return its path."""
         path = Path(folder) / f"{plan.request.phase.kind}-{plan.request.digest()[:16]}.cir"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,6 +191,8 @@ class NgspiceBackend(CrossbarBackend):
         return harvest.result((*notes, "stochastic"), _fluctuate(plan.request, harvest))
 
     def refusal(self, network: Network, kind: str) -> str | None:
+        if self._circuit is not None:
+            return self._circuit.mismatch(network)
         for array in network.arrays:
             device = array.device
             if device.moves and kind not in (*READING, "wait") and device.subcircuit(300.0) is None:
@@ -189,6 +215,7 @@ class NgspiceBackend(CrossbarBackend):
             "library": machine.library,
             "pyspice": machine.pyspice,
             "still_tolerance": self._still_tolerance,
+            **({"netlist": self._circuit.sha256} if self._circuit is not None else {}),
         }
 
     def close(self) -> None:

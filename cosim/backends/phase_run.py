@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,10 +19,9 @@ from cosim.backends import motion
 from cosim.backends import response as network
 from cosim.backends.response import ArraySolver, Ledger, Prepared, Response
 from cosim.crossbar.backend import PhaseRequest
-from cosim.crossbar.drive import drive_columns
+from cosim.crossbar.drive import phase_shape
 from cosim.devices.base import FloatArray
 from cosim.errors import InternalError
-from cosim.units import seconds
 
 _MAX_STEPS = 1_000_000
 _FINEST_BEND = 1 / 512
@@ -89,11 +87,10 @@ class PhaseRun:
         self.solver: ArraySolver | None = None
         self.request, self.tolerances = request, tolerances
         self.arrays = request.network.arrays
-        self.corners = request.phase.corners_fs()
-        self.lengths = [seconds(b - a) for a, b in itertools.pairwise(self.corners)]
-        self.columns, self.net_column = drive_columns(request.phase, request.network.nets, self.corners)
-        driven = tuple((self.columns[0] == self.columns[0])[self.net_column].tolist())
-        self.prepared: Prepared = network.prepare(request.network, driven, wires)
+        self.shape, self.net_column = phase_shape(request.phase, request.network.nets)
+        self.corners, self.lengths = self.shape.corners, self.shape.lengths
+        self.columns = self.shape.columns
+        self.prepared: Prepared = network.prepare(request.network, self.shape.driven(self.net_column), wires)
         self.ledger = Ledger(self.prepared)
         self.stochastic = any(array.device.stochastic for array in self.arrays)
         self.responses: dict[int, Response] = {}

@@ -100,8 +100,10 @@ def _side(network: Network, ends: Ends | None, count: int, driven: tuple[bool, .
 
 
 @lru_cache(maxsize=256)
-def prepare(network: Network, driven: tuple[bool, ...], wires: bool) -> Prepared:
-    """Return the line systems of a network whose nets are driven or floating as ``driven`` says."""
+def prepare(network: Network, driven: tuple[bool, ...] | None, wires: bool) -> Prepared:
+    """Return the line systems of a network whose nets are driven or floating as ``driven`` says; None: all driven."""
+    if driven is None:
+        driven = (True,) * len(network.nets)
     if joined_floating_nets(network, driven):
         return Prepared(network, (), (), (), wires, circuit(network, driven, wires))
     systems, sides = [], []

@@ -7,6 +7,7 @@ and returns None for a phase of another kind, or one that the compiled path refu
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,11 +18,13 @@ from numpy.typing import NDArray
 from cosim.backends.response import Prepared
 from cosim.crossbar.backend import Energy
 from cosim.crossbar.dense import LARGEST
+from cosim.crossbar.drive import PhaseShape
 from cosim.crossbar.lines import DEFAULT_TOLERANCE, MAX_ITERATIONS, numba_available
 from cosim.devices.base import DeviceModel, FloatArray, TwoChannel
 
 if TYPE_CHECKING:
     from cosim.backends.compiled import Limits, Wires
+    from cosim.backends.compiled_motion import Times
 
 _STATE_ERROR = 1e-6
 _ENERGY_ERROR = 5e-6
@@ -31,7 +34,7 @@ _GOAL = 5e-10  # the step that measures the residual gains two orders; it iterat
 
 
 class Level(NamedTuple):
-    """A phase of one level: the nets' voltages there, the share of it at each corner, the parts [s]."""
+    """A phase of one level: ``voltage`` of each distinct waveform there, its share at each corner, the parts [s]."""
 
     voltage: FloatArray
     shares: tuple[float, ...]
@@ -50,13 +53,11 @@ class Answer(NamedTuple):
     still: bool
 
 
-def find_level(columns: FloatArray, net_column: NDArray[np.intp], lengths: list[float]) -> Level | None:
-    """Return the single level of a phase, or None.
-
-    ``columns`` ``(corners, waveforms)`` [V], NaN where a net floats; ``net_column``: the waveform of
-    each net; ``lengths``: between the corners [s].
-    """
-    rows = [tuple(v if v == v else 0.0 for v in row) for row in columns.tolist()]
+@lru_cache(maxsize=512)
+def find_level(shape: PhaseShape) -> Level | None:
+    """Return the single level of phases of this shape, or None."""
+    rows = [tuple(v if v == v else 0.0 for v in row) for row in shape.columns.tolist()]
+    lengths = shape.lengths
     live = [any(row) for row in rows]
     if not any(live):
         return None
@@ -68,22 +69,22 @@ def find_level(columns: FloatArray, net_column: NDArray[np.intp], lengths: list[
     fall = lengths[last] if last < len(lengths) else 0.0
     before, flat = sum(lengths[: max(first - 1, 0)]), sum(lengths[first:last])
     parts = (before, rise, flat, fall, sum(lengths[last + 1 :]))
-    return Level(np.array(rows[first])[net_column], tuple(map(float, live)), parts)
-
-
-def fits(prepared: Prepared, temperature: float) -> bool:
-    """Whether the compiled path can answer phases of one level on this network."""
-    return _plan(prepared, temperature) is not None
+    return Level(np.array(rows[first]), tuple(map(float, live)), parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
+class Plan:
     """What does not change from phase to phase of one prepared array."""
 
     law: TwoChannel
     wires: Wires
-    ends: NDArray[np.intp]
+    line_ends: FloatArray
     limits: Limits
+    pulse: Callable[..., int]
+    times: type[Times]
+
+
+_STILL, _MOVING = 0, 1  # the codes of `cosim.backends.compiled`; larger ones refuse
 
 
 @lru_cache(maxsize=256)
@@ -92,8 +93,11 @@ def _law(device: DeviceModel, temperature: float) -> TwoChannel | None:
 
 
 @lru_cache(maxsize=256)
-def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
-    """Return the plan of a network that the compiled path can answer, or None."""
+def plan(prepared: Prepared, temperature: float, still: float, move: float) -> Plan | None:
+    """Return the plan of a network whose phases of one level the compiled path can answer, or None.
+
+    ``still``, ``move``: see `cosim.backends.behavioral.Tolerances`.
+    """
     array = prepared.network.arrays[0]
     if prepared.joined is not None:
         return None
@@ -104,24 +108,24 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
         return None
     if any(side.floating for side in prepared.sides[0]):
         return None
-    from cosim.backends.compiled import Limits, Wires
+    from cosim.backends import compiled
+    from cosim.backends.compiled_motion import Times
 
     _keep_memory()
     nets: NDArray[np.intp] = np.concatenate(
         [np.where(side.driven, side.nets, -1) for side in prepared.sides[0]]
     ).astype(np.intp)
     nothing = np.zeros((0, 0))
-    losses = np.ascontiguousarray(array.end_losses)
-    wires = Wires(
+    wires = compiled.Wires(
         array.word_segments if prepared.wires else nothing,
         array.bit_segments if prepared.wires else nothing,
-        losses[0].copy(),
-        losses[1].copy(),
+        np.ascontiguousarray(array.end_losses),
         nets,
+        _reach(prepared),
     )
-    limits = Limits(
-        0.0,
-        0.0,
+    limits = compiled.Limits(
+        still,
+        move,
         _ACTIVE,
         _STATE_ERROR,
         _ENERGY_ERROR,
@@ -129,7 +133,19 @@ def _plan(prepared: Prepared, temperature: float) -> _Plan | None:
         DEFAULT_TOLERANCE,
         MAX_ITERATIONS,
     )
-    return _Plan(law, wires, np.maximum(nets, 0), limits)
+    g_left, g_right, g_top, g_bottom, through_word, through_bit = prepared.systems[0].prepared.ends
+    line_ends = np.concatenate((g_left, g_right, through_word, g_top, g_bottom, through_bit))
+    return Plan(law, wires, line_ends, limits, compiled.pulse, Times)
+
+
+def _reach(prepared: Prepared) -> FloatArray:
+    """Return the resistance of each word, then of each bit line: all its segments and one end [ohm]."""
+    system = prepared.systems[0]
+    word = np.broadcast_to(system.r_word, (system.rows, max(system.columns - 1, 0))).sum(axis=1)
+    bit = np.broadcast_to(system.r_bit, (max(system.rows - 1, 0), system.columns)).sum(axis=0)
+    ends = (np.minimum(system.r_left, system.r_right), np.minimum(system.r_top, system.r_bottom))
+    word = word + np.where(ends[0] < np.inf, ends[0], 0.0)
+    return np.concatenate((word, bit + np.where(ends[1] < np.inf, ends[1], 0.0)))
 
 
 def goal(cells: int) -> float:
@@ -148,40 +164,23 @@ def _keep_memory() -> None:
 
 
 def answer(
-    prepared: Prepared, state: FloatArray, level: Level, temperature: float, still: float, move: float,
-) -> Answer | None:  # fmt: skip
+    chosen: Plan, prepared: Prepared, state: FloatArray, voltage: FloatArray, parts: Sequence[float]
+) -> Answer | None:
     """Answer a phase of one level on one array, or return None: the general path must do it.
 
-    ``still``, ``move``: see `cosim.backends.behavioral.Tolerances`.
+    ``voltage`` ``(nets,)`` [V] at the level, ``parts``: see `Level`.
     """
-    plan = _plan(prepared, temperature)
-    if plan is None:
+    array = prepared.network.arrays[0]
+    x = state if state.flags.c_contiguous and state.flags.writeable else state.copy(order="C")
+    results, of_nets, figures = np.zeros((3, *array.shape)), np.zeros((4, voltage.size)), np.zeros(7)
+    code = chosen.pulse(
+        x, chosen.law.law, chosen.law.parameters, array.cell.series_resistance, prepared.systems[0].prepared.packed,
+        chosen.line_ends, voltage, chosen.wires, chosen.times(*parts), chosen.limits, results,
+        of_nets, figures,
+    )  # fmt: skip
+    if code > _MOVING:
         return None
-    from cosim.backends import compiled
-
-    array, nets = prepared.network.arrays[0], len(prepared.network.nets)
-    cells = array.rows * array.columns
-    x = np.ascontiguousarray(state).reshape(-1)
-    results = np.zeros((3, cells))
-    of_nets, figures = np.zeros((4, nets)), np.zeros(7)
-    limits = compiled.Limits(still, move, *plan.limits[2:])
-    lines = prepared.systems[0].prepared
-    ends = level.voltage[plan.ends][None, :]
-    bit = 2 * array.rows
-    drive = (
-        ends[:, : array.rows], ends[:, array.rows : bit], ends[:, bit : bit + array.columns],
-        ends[:, bit + array.columns :],
-    )  # fmt: skip
-    code = compiled.pulse(
-        x if x.flags.writeable else x.copy(), plan.law.law, plan.law.parameters, array.cell.series_resistance,
-        lines.lines, lines.ends, drive, level.voltage, plan.wires, compiled.Times(*level.parts), limits,
-        (results[0], results[1], results[2], of_nets, figures),
-    )  # fmt: skip
-    if code > compiled.MOVING:
-        return None
-    access, wires, ends, residual = figures[:4].tolist()
-    energy = Energy(of_nets[1], of_nets[2], (results[2].reshape(array.shape),), access, wires, ends)
-    return Answer(
-        state + results[0].reshape(array.shape), results[1].reshape(array.shape), of_nets[0], energy, of_nets[3],
-        residual, code == compiled.STILL,
-    )  # fmt: skip
+    after, exposure, cells = results
+    access, wires, line_ends, residual = figures[:4].tolist()
+    energy = Energy(of_nets[1], of_nets[2], (cells,), access, wires, line_ends)
+    return Answer(after, exposure, of_nets[0], energy, of_nets[3], residual, code == _STILL)

@@ -65,8 +65,10 @@ class AdcCalibration:
         axis = 0 if self.columns == "each" else None
         if not profile.size:
             return np.zeros(1), np.zeros(1)
-        part = self.percentile if self.method == "percentile" else 1.0
-        low, high = np.quantile(profile, (1 - part, part), axis=axis)
+        if self.method == "min-max":
+            low, high = profile.min(axis=axis), profile.max(axis=axis)
+        else:
+            low, high = np.quantile(profile, (1 - self.percentile, self.percentile), axis=axis)
         return np.minimum(low, 0.0), np.asarray(high)
 
 

@@ -13,8 +13,8 @@ in each direction.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -31,8 +31,7 @@ from cosim.components.read_phases import (
 )
 from cosim.components.reading import convert_inputs, convert_outputs, select_rows
 from cosim.components.tile import Tile
-from cosim.crossbar.drive import Phase, StopCondition, Waveform, level, pulse
-from cosim.crossbar.network import Ends
+from cosim.crossbar.drive import GroupedDrives, Phase, StopCondition, Waveform, level, pulse
 from cosim.devices.base import FloatArray
 from cosim.records import CellOutcome, PulseRecord
 from cosim.units import Ampere, Fraction, Second, Volt, check, femtoseconds, quantity, seconds
@@ -201,30 +200,27 @@ def _verify(tile: Tile, operation: int, row: int, column: int, span: AdcRange, t
     return float(codes.values[0]) / tile.periphery.sense.transfer(timing.window_s) / float(actual[row])
 
 
-@lru_cache(maxsize=64)
-def _names(ends: Ends | None) -> tuple[str, ...]:
-    return tuple(str(net) for net in ends or ())
-
-
 def pulse_drives(
     tile: Tile, scheme: Scheme, row: int, column: int, shape: Waveform, half: Waveform, rising: bool
-) -> dict[str, Waveform]:
+) -> GroupedDrives:
     """Return the drives of a programming pulse on one cell.
 
     ``shape`` is the full pulse, ``half`` the same at half amplitude; ``rising`` is a SET.
     """
-    array = tile.array
-    words, bits = _names(array.left), _names(array.bottom)
-    ground = level(0.0)
-    word, bit = (shape, ground) if rising else (ground, shape)
+    network, array, ends = tile.network, tile.array, tile.network.ends[0]
+    grounded, pulsed, halved = range(3)
+    word, bit = (pulsed, grounded) if rising else (grounded, pulsed)
+    gates: dict[str, Waveform] = {}
     if scheme == "gate":
-        drives = dict.fromkeys(words, ground) | dict.fromkeys(bits, word)
-        drives[(array.gates or ())[row]] = level(array.cell.gate_voltage)
+        group = np.full(len(network.nets), grounded, dtype=np.intp)
+        group[ends.bottom] = word
+        gates[(array.gates or ())[row]] = level(array.cell.gate_voltage)
     else:
-        drives = dict.fromkeys((*words, *bits), half)
-    drives[words[row]] = word
-    drives[bits[column]] = bit
-    return drives
+        group = np.full(len(network.nets), halved, dtype=np.intp)
+    group[ends.left[row]] = word
+    group[ends.bottom[column]] = bit
+    waveforms = (level(0.0), shape) if scheme == "gate" else (level(0.0), shape, half)
+    return GroupedDrives(network, waveforms, group, gates)
 
 
 def _surplus(
@@ -252,13 +248,17 @@ def _surplus(
     index, result = yield from tile.run_phase(operation, phase, timing.origin)
     charging_energy(tile, operation, index, drives, "verify")
     sense_energy(tile, operation, index, "verify", result, 1)
-    net = tile.network.net_index[_names(tile.array.bottom)[column]]
+    net = tile.network.ends[0].bottom[column]
     held = float(result.samples.current[0, net]) * (-1 if rising else 1)
     return (held - seen * amplitude) * spec.amplitude / amplitude
 
 
 def _stops(
-    tile: Tile, drives: dict[str, Waveform], bit: str, rising: bool, limits: tuple[float | None, float | None]
+    tile: Tile,
+    drives: Mapping[str, Waveform],
+    bit: str,
+    rising: bool,
+    limits: tuple[float | None, float | None],
 ) -> tuple[StopCondition, ...]:
     """Return what ends a pulse early; ``limits``: compliance and target current of the bit line [A]."""
     compliance, wanted = limits
@@ -297,7 +297,7 @@ def _pulse(
     shape = pulse(spec.amplitude, rise_fs=rise, width_fs=width, fall_fs=fall)
     half = pulse(spec.amplitude / 2, rise_fs=rise, width_fs=width, fall_fs=fall)
     drives = pulse_drives(tile, job.scheme, row, column, shape, half, rising)
-    bit = _names(tile.array.bottom)[column]
+    bit = tile.network.nets[tile.network.ends[0].bottom[column]]
     stops = _stops(tile, drives, bit, rising, (spec.compliance, wanted))
     phase = Phase("write", rise + width + fall, drives, stops=stops)
     before, g_before = _cell(tile, row, column)
@@ -324,6 +324,8 @@ def _pulse(
 
 def _cell(tile: Tile, row: int, column: int) -> tuple[float, float]:
     """Return state (its first variable) and conductance [S] of one cell."""
-    state = tile.state[[row], [column]]
-    device = tile.array.device.select((np.array([row]), np.array([column])))
+    state = tile.state[row : row + 1, column]
+    device = tile.array.device
+    if device.varied:
+        device = device.select((np.array([row]), np.array([column])))
     return float(state.flat[0]), float(device.conductance(state)[0])

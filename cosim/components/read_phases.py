@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cosim.components.bank import Process
 from cosim.components.tile import Tile
 from cosim.crossbar.backend import PhaseResult
-from cosim.crossbar.drive import Waveform, distinct, level, pulse
+from cosim.crossbar.drive import GroupedDrives, Waveform, distinct, grouped, level, pulse
 from cosim.devices.base import FloatArray
 from cosim.errors import DeviceError
 from cosim.units import femtoseconds, seconds
@@ -114,39 +115,38 @@ def width_timing(tile: Tile, span: int) -> ReadTiming:
     )  # fmt: skip
 
 
-def read_drives(tile: Tile, voltage: FloatArray, rows: range, timing: ReadTiming) -> dict[str, Waveform]:
+def read_drives(tile: Tile, voltage: FloatArray, rows: range, timing: ReadTiming) -> GroupedDrives:
     """Return the drives of a read: ``voltage`` [V] on the word lines, bit lines at virtual ground.
 
     ``rows`` are the rows whose gates are on (1T1R).
     """
-    width = timing.hold + timing.sample
-    widths = [width] * len(voltage)
-    return _drives(tile, voltage, widths, rows, timing)
+    return _drives(tile, voltage, np.full(len(voltage), timing.hold + timing.sample), rows, timing)
 
 
-def width_drives(
-    tile: Tile, voltage: FloatArray, slots: FloatArray, timing: ReadTiming
-) -> dict[str, Waveform]:
+def width_drives(tile: Tile, voltage: FloatArray, slots: FloatArray, timing: ReadTiming) -> GroupedDrives:
     """Return the drives of a read by widths: ``slots`` per word line, all rows selected."""
     edges = (timing.rise + timing.fall) // 2
-    widths = [int(number) * timing.slot - edges for number in slots]
+    widths = np.asarray(slots, dtype=np.int64) * timing.slot - edges
     return _drives(tile, voltage, widths, range(tile.array.rows), timing)
 
 
 def _drives(
-    tile: Tile, voltage: FloatArray, widths: list[int], rows: range, timing: ReadTiming
-) -> dict[str, Waveform]:
-    array = tile.array
-    ground = level(0.0)
-    drives: dict[str, Waveform] = dict.fromkeys(array.line_nets, ground)
-    for net, amplitude, width in zip(array.left or (), voltage.tolist(), widths, strict=True):
-        if net is not None and amplitude:
-            drives[net] = pulse(amplitude, rise_fs=timing.rise, width_fs=width, fall_fs=timing.fall)
-    if array.gates is not None:
-        on = level(array.cell.gate_voltage)
-        for row in rows:
-            drives[array.gates[row]] = on
-    return drives
+    tile: Tile, voltage: FloatArray, widths: NDArray[np.int64], rows: range, timing: ReadTiming
+) -> GroupedDrives:
+    network, array = tile.network, tile.array
+    widths = np.where(voltage == 0, 0, widths)
+    pairs, number = np.unique(np.array((voltage, widths)), axis=1, return_inverse=True)
+    waveforms = [
+        pulse(amplitude, rise_fs=timing.rise, width_fs=int(width), fall_fs=timing.fall)
+        if amplitude
+        else level(0.0)
+        for amplitude, width in pairs.T.tolist()
+    ]
+    group = np.full(len(network.nets), len(waveforms), dtype=np.intp)
+    group[network.ends[0].left] = number.reshape(-1)
+    on = level(array.cell.gate_voltage)
+    gates = {} if array.gates is None else {array.gates[row]: on for row in rows}
+    return GroupedDrives(network, (*waveforms, level(0.0)), group, gates)
 
 
 def sense_energy(
@@ -171,24 +171,20 @@ def account_sense(
     tile.energy(operation, phase, "sense sample", kind, columns * sense.sample_energy)
 
 
-def charging_energy(tile: Tile, operation: int, phase: int, drives: dict[str, Waveform], kind: str) -> None:
+def charging_energy(
+    tile: Tile, operation: int, phase: int, drives: Mapping[str, Waveform], kind: str
+) -> None:
     """Account C·V² of every line that swings in a phase (not where the network itself has capacitance)."""
     if tile.network.has_capacitance:
         return
-    array, c = tile.array, tile.capacitance
-    for component, ends, capacitance in (
-        ("word-line charging", array.left, c.word),
-        ("bit-line charging", array.bottom, c.bit),
-    ):
-        waves = list(filter(None, map(drives.get, filter(None, ends or ()))))
-        ids, total = list(map(id, waves)), 0.0
-        counts = Counter(ids)
-        for key, wave in dict(zip(ids, waves, strict=True)).items():
-            total += counts[key] * (max(wave.voltages) - min(wave.voltages)) ** 2
-        tile.energy(operation, phase, component, kind, capacitance * total)
+    c, ends, by_group = tile.capacitance, tile.network.ends[0], grouped(tile.network, drives)
+    for component, nets, capacitance in (
+        ("word-line charging", ends.left, c.word), ("bit-line charging", ends.bottom, c.bit),
+    ):  # fmt: skip
+        tile.energy(operation, phase, component, kind, capacitance * by_group.squared_swing(nets))
 
 
-def shift_levels(tile: Tile, operation: int, kind: str, drives: dict[str, Waveform]) -> Process:
+def shift_levels(tile: Tile, operation: int, kind: str, drives: Mapping[str, Waveform]) -> Process:
     """Account the level shifters of the lines that swing further than the logic's supply, and their delay."""
     shifter = tile.periphery.driver.level_shifter
     if not (shifter.energy or shifter.delay):

@@ -231,11 +231,12 @@ def _answered_phase(
     index = yield from tile.run_answered(job.operation, together.shape, timing.origin, answers, read)
     swing = tile.capacitance.word * float(amplitude @ amplitude)
     tile.energy(job.operation, index, "word-line charging", "read", swing)
-    charge = answers.charge[read]
+    current = answers.current[read]
+    charge = answers.charge_time * current
     account_sense(
         tile, job.operation, index, "read", float(np.abs(charge).sum()), timing.duration, len(charge)
     )
-    return charge / timing.window_s if tile.periphery.sense.kind == "integrator" else answers.current[read]
+    return charge / timing.window_s if tile.periphery.sense.kind == "integrator" else current
 
 
 def answer_together(tile: Tile, job: Multiplication) -> Multiplication:

@@ -8,8 +8,9 @@ waits for the true duration, and then commits the new state and writes the recor
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from math import nan
 
 import numpy as np
@@ -22,10 +23,11 @@ from cosim.components.dac import Dac
 from cosim.components.driver import Driver
 from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
+from cosim.components.turn import Turn
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, ReadAnswers
 from cosim.crossbar.drive import Phase, pulse_count
 from cosim.crossbar.network import CrossbarArray, Network
-from cosim.devices.base import FloatArray
+from cosim.devices.base import DeviceModel, FloatArray
 from cosim.devices.variation import cycle_to_cycle
 from cosim.errors import CosimError, InputError, PhaseError, UnsupportedRequestError
 from cosim.records import BusyRecord, Formula, PhaseRecord, Trace
@@ -33,6 +35,7 @@ from cosim.rng import shell_uniforms, stream, stream_seed
 from cosim.units import femtoseconds, seconds
 
 PHASE_KINDS = ("read", "verify", "write")
+_AT_REST = np.zeros((1, 1))
 
 _NETWORK_SOURCE = "solution of the network equations by the backend of the phase"
 NETWORK_FORMULAS: Mapping[str, Formula] = {
@@ -111,7 +114,7 @@ class Tile:
             environment, trace, f"{name}.adc", adc.count, adc.assignment, adc.arbitration
         )
         self.adc_bank.name_owner(name)
-        self._busy = simpy.Resource(environment, capacity=1)
+        self._turn = Turn(environment)
         self._last_fs = int(environment.now)
         self.over_compliance = 0
         self._seed = stream_seed(seed, f"tiles/{name}/phases")
@@ -176,18 +179,21 @@ class Tile:
     def run_phase(self, operation: int, phase: Phase, duration_from: str) -> Process:
         """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``."""
         asked = self.now
-        with self._busy.request() as turn:
-            yield turn
+        yield from self._turn.take()
+        try:
             start = self.now
             index = len(self.trace.phases)
             request = self._request(phase, start)
             backend = self.backends[phase.kind]
-            future = backend.submit(request)
+            answer: Callable[[], PhaseResult] = partial(backend.run, request)
             if backend.costly:
+                answer = backend.submit(request).result
                 yield self.environment.timeout(0)  # lets phases of the same instant be submitted too
-            result = with_c2c(request, self._result(future.result, operation, phase), self.c2c)
+            result = with_c2c(request, self._result(answer, operation, phase), self.c2c)
             yield self.environment.timeout(result.duration_fs)
             index = self._commit(operation, phase, backend.name, asked, start, result, duration_from)
+        finally:
+            self._turn.give()
         return index, result
 
     def answer_reads(self, phase: Phase, voltages: FloatArray) -> ReadAnswers | None:
@@ -211,8 +217,8 @@ class Tile:
     ) -> Process:
         """Run one circuit phase that `answer_reads` has answered; returns its index."""
         asked = self.now
-        with self._busy.request() as turn:
-            yield turn
+        yield from self._turn.take()
+        try:
             start = self.now
             yield self.environment.timeout(phase.duration_fs)
             a = answers
@@ -224,6 +230,8 @@ class Tile:
                 operation, phase.kind, self.backends[phase.kind].name, asked, start, phase.duration_fs,
                 tuple(map(float, energies)), a.kcl_residual, 0, a.applied, duration_from,
             )  # fmt: skip
+        finally:
+            self._turn.give()
         return index
 
     def _request(self, phase: Phase, start: int) -> PhaseRequest:
@@ -233,13 +241,13 @@ class Tile:
         aged = aged_state(self.array, self.state, gap, self.temperature, seed)
         return PhaseRequest(self.network, (aged,), self.node_voltages, start, self.temperature, phase, seed)
 
-    def _result(self, answer: object, operation: int, phase: Phase) -> PhaseResult:
-        label = f"{len(self.trace.phases)} ({phase.kind} on tile {self.name}, operation {operation})"
+    def _result(self, answer: Callable[[], PhaseResult], operation: int, phase: Phase) -> PhaseResult:
         try:
-            return answer()  # type: ignore[operator,no-any-return]
+            return answer()
         except (InputError, PhaseError):
             raise
         except CosimError as error:
+            label = f"{len(self.trace.phases)} ({phase.kind} on tile {self.name}, operation {operation})"
             deck = str(getattr(error, "deck_path", "") or "")
             raise PhaseError(label, deck, str(error)) from error
 
@@ -264,7 +272,7 @@ class Tile:
         e = result.energy
         self.cell_energy += e.cells[0]
         energies = (
-            float(e.delivered.sum()), float(e.absorbed.sum()), float(sum(part.sum() for part in e.cells)), e.access,
+            _total(e.delivered), _total(e.absorbed), float(sum(_total(part) for part in e.cells)), e.access,
             e.wires, e.terminations, e.stored,
         )  # fmt: skip
         return self._record(
@@ -336,6 +344,10 @@ class Tile:
         formulas[f"{self.name}/comparator"] = p.comparator.formula()
 
 
+def _total(values: FloatArray) -> float:
+    return float(np.add.reduce(values, axis=None))
+
+
 def aged_state(
     array: CrossbarArray, state: FloatArray, gap_s: float, temperature: float, noise_seed: int
 ) -> FloatArray:
@@ -343,11 +355,14 @@ def aged_state(
     device = array.device
     if gap_s <= 0 or not device.moves:
         return state
-    at_rest = np.zeros((1, 1))
-    aged = device.advance(state, at_rest, gap_s, temperature)
+    if device.affine and not device.varied:
+        off, on = _rested(device, gap_s, temperature)
+        aged = off + state * (on - off)  # the law is linear in the state
+    else:
+        aged = device.advance(state, _AT_REST, gap_s, temperature)
     if device.stochastic:
         rng = np.random.Generator(np.random.PCG64([noise_seed & ((1 << 64) - 1), noise_seed >> 64, 1]))
-        exposure = np.broadcast_to(gap_s * device.exposure_rate(at_rest, temperature), array.shape)
+        exposure = np.broadcast_to(gap_s * device.exposure_rate(_AT_REST, temperature), array.shape)
         aged = device.fluctuate(state, aged, exposure, shell_uniforms(rng, array.shape))
     return aged
 
@@ -364,6 +379,13 @@ def with_c2c(request: PhaseRequest, result: PhaseResult, sigma: float) -> PhaseR
         rng = np.random.Generator(np.random.PCG64([seed & ((1 << 64) - 1), seed >> 64, 2, k]))
         states.append(cycle_to_cycle(array.device, before, after, sigma, pulses, request.temperature, rng))
     return dataclasses.replace(result, states=tuple(states), applied=(*result.applied, "c2c"))
+
+
+@lru_cache(maxsize=64)
+def _rested(device: DeviceModel, gap_s: float, temperature: float) -> tuple[float, float]:
+    """Return what the states 0 and 1 become after a gap at 0 V: gaps repeat, and cells are many."""
+    ends = device.advance(np.array([[0.0, 1.0]]), _AT_REST, gap_s, temperature)
+    return float(ends[0, 0]), float(ends[0, 1])
 
 
 def _deviations(result: PhaseResult) -> tuple[float, float, float]:

@@ -151,13 +151,13 @@ class PhaseResult:
 class ReadAnswers:
     """Outcomes of many reads that share network, state and the shape of their pulses; no state moves in them.
 
-    ``current`` [A] at the strobe and ``charge`` [C] of the phase, into the virtual grounds, ``(reads, columns)``;
-    energies [J] ``(reads,)`` as in `Energy`, ``cells`` and others summed over the array; ``cell_energy``
+    ``current`` [A] at the strobe, into the virtual grounds, ``(reads, columns)``; times ``charge_time`` [s] it is the
+    charge of the phase; energies [J] ``(reads,)`` as in `Energy`, ``cells`` and others summed over the array; ``cell_energy``
     ``(rows, columns)`` summed over the reads instead.
     """
 
     current: FloatArray
-    charge: FloatArray
+    charge_time: float
     delivered: FloatArray
     absorbed: FloatArray
     cells: FloatArray

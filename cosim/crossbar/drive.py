@@ -5,19 +5,23 @@ Times within a phase are integer femtoseconds from its start. A net that a phase
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
-from typing import Literal, TypeVar
+from itertools import chain, compress, pairwise
+from typing import Literal, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.crossbar.network import Network
 from cosim.devices.base import FloatArray
 from cosim.errors import CrossbarError
+from cosim.units import seconds
 
 _W = TypeVar("_W")
+_FEW = 8
+"""Phases of at most so many distinct waveforms have their shape kept: see `phase_shape`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Waveform:
 
     times_fs: tuple[int, ...]
     voltages: tuple[float, ...]
+    swing: float = field(init=False, repr=False, compare=False)
+    """Difference of the highest and the lowest voltage [V]."""
 
     def __post_init__(self) -> None:
         if len(self.times_fs) != len(self.voltages) or not self.times_fs:
@@ -36,6 +42,7 @@ class Waveform:
             raise CrossbarError(f"the times of a waveform must increase, but are {self.times_fs}")
         if not all(abs(voltage) < float("inf") for voltage in self.voltages):
             raise CrossbarError(f"the voltages of a waveform must be finite, but are {self.voltages}")
+        object.__setattr__(self, "swing", max(self.voltages) - min(self.voltages))
 
     @property
     def is_level(self) -> bool:
@@ -45,6 +52,62 @@ class Waveform:
     def at(self, times_fs: FloatArray) -> FloatArray:
         """Return the voltage [V] at the given times [fs]."""
         return np.interp(times_fs, self.times_fs, self.voltages)
+
+
+@final
+class GroupedDrives(Mapping[str, Waveform]):
+    """Drives of the nets of a network that share few waveforms: a mapping, handled by group.
+
+    ``group`` ``(nets,)``: for each of ``network.nets`` the number of its waveform in ``waveforms``, where
+    None stands for nets that float; ``gates``: the driven gate nets. What many nets have in common is
+    thus computed once, not net by net.
+    """
+
+    __slots__ = ("gates", "group", "network", "waveforms")
+
+    def __init__(
+        self,
+        network: Network,
+        waveforms: tuple[Waveform | None, ...],
+        group: NDArray[np.intp],
+        gates: Mapping[str, Waveform],
+    ) -> None:
+        self.network, self.waveforms, self.group, self.gates = network, waveforms, group, gates
+
+    def __getitem__(self, net: str) -> Waveform:
+        position = self.network.net_index.get(net)
+        wave = None if position is None else self.waveforms[self.group[position]]
+        return self.gates[net] if wave is None else wave
+
+    def __iter__(self) -> Iterator[str]:
+        driven = np.array([wave is not None for wave in self.waveforms])[self.group]
+        return chain(compress(self.network.nets, driven.tolist()), self.gates)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __reduce__(self) -> tuple[type[GroupedDrives], tuple[object, ...]]:
+        return GroupedDrives, (self.network, self.waveforms, self.group, self.gates)
+
+    def restricted(self, network: Network, nets: NDArray[np.intp]) -> GroupedDrives:
+        """Return the drives of an ungated network whose nets are those at ``nets`` of this one."""
+        kept, group = np.unique(self.group[nets], return_inverse=True)
+        return GroupedDrives(network, tuple(self.waveforms[k] for k in kept.tolist()), group, {})
+
+    def squared_swing(self, nets: NDArray[np.intp]) -> float:
+        """Return the sum of the squared swings [V^2] of the nets at these positions."""
+        counts = np.bincount(self.group[nets], minlength=len(self.waveforms)).tolist()
+        pairs = zip(counts, self.waveforms, strict=True)
+        return sum((count * wave.swing**2 for count, wave in pairs if wave is not None), start=0.0)
+
+
+def grouped(network: Network, drives: Mapping[str, Waveform]) -> GroupedDrives:
+    """Return drives by net as drives by group; a net that is not named floats."""
+    if isinstance(drives, GroupedDrives):
+        return drives
+    waveforms, group = _groups(drives, network.nets)
+    gates = {net: drives[net] for net in network.gate_nets if net in drives}
+    return GroupedDrives(network, waveforms, group, gates)
 
 
 @lru_cache(maxsize=1024, typed=True)
@@ -134,10 +197,10 @@ class Phase:
 
     def corners_fs(self) -> tuple[int, ...]:
         """Return every instant where a drive bends or a strobe samples, with 0 and the end."""
-        instants = {0, self.duration_fs, *self.strobes_fs}
-        for waveform in distinct([wave for wave in self.drives.values() if len(wave.times_fs) > 1]):
-            instants.update(t for t in waveform.times_fs if 0 < t < self.duration_fs)
-        return tuple(sorted(instants))
+        drives = self.drives
+        if isinstance(drives, GroupedDrives):
+            return _corners(drives.waveforms, self.duration_fs, self.strobes_fs)  # gates hold one level
+        return _corners(distinct(drives.values()), self.duration_fs, self.strobes_fs)
 
     def gate_level(self, net: str) -> float:
         """Return the level [V] of a gate net; an undriven gate is at 0 V.
@@ -171,20 +234,75 @@ def distinct(waveforms: Iterable[_W]) -> list[_W]:
 
 def drive_table(phase: Phase, nets: Sequence[str], times_fs: Sequence[int]) -> FloatArray:
     """Return the voltage of each net at each time, shape ``(times, nets)``; NaN where a net floats."""
-    columns, index = drive_columns(phase, nets, times_fs)
-    return np.ascontiguousarray(columns[:, index])
+    waveforms, index = _groups(phase.drives, nets)
+    return np.ascontiguousarray(_columns(waveforms, times_fs)[:, index])
 
 
-def drive_columns(
-    phase: Phase, nets: Sequence[str], times_fs: Sequence[int]
-) -> tuple[FloatArray, NDArray[np.intp]]:
-    """Return the voltages of the distinct waveforms ``(times, waveforms)``, and which one each net has."""
+@dataclass(frozen=True, slots=True, eq=False)
+class PhaseShape:
+    """A phase without its nets: corners [fs], the time between them [s], and ``columns``.
+
+    ``columns`` ``(corners, waveforms)``: voltage of each distinct waveform [V], NaN for a net that floats;
+    ``floats``: whether one does.
+    """
+
+    corners: tuple[int, ...]
+    lengths: tuple[float, ...]
+    columns: FloatArray
+    floats: bool
+
+    def driven(self, net_column: NDArray[np.intp]) -> tuple[bool, ...] | None:
+        """Return whether each net, whose column is given, is driven; None if all are."""
+        if not self.floats:
+            return None
+        return tuple((self.columns[0] == self.columns[0])[net_column].tolist())
+
+
+def phase_shape(phase: Phase, nets: Sequence[str]) -> tuple[PhaseShape, NDArray[np.intp]]:
+    """Return the shape of a phase, and which of its columns each net has.
+
+    Programming repeats a few waveforms on changing lines, so the shape of a phase of few is kept.
+    """
+    waveforms, index = _groups(phase.drives, nets)
+    make = _kept_shape if len(waveforms) <= _FEW else _shape
+    return make(waveforms, phase.duration_fs, phase.strobes_fs), index
+
+
+def _groups(
+    drives: Mapping[str, Waveform], nets: Sequence[str]
+) -> tuple[tuple[Waveform | None, ...], NDArray[np.intp]]:
+    """Return the distinct waveforms, None for a net that floats, and which of them each net has."""
+    if isinstance(drives, GroupedDrives) and drives.network.nets is nets:
+        return drives.waveforms, drives.group
+    chosen = list(map(drives.get, nets))
+    waveforms = distinct(chosen)
+    position = {id(wave): k for k, wave in enumerate(waveforms)}
+    index = np.fromiter(map(position.__getitem__, map(id, chosen)), np.intp, len(chosen))
+    return tuple(waveforms), index
+
+
+def _columns(waveforms: Sequence[Waveform | None], times_fs: Sequence[int]) -> FloatArray:
     times = np.asarray(times_fs, dtype=np.float64)
-    chosen = list(map(phase.drives.get, nets))
-    ids = list(map(id, chosen))
-    waveforms = dict(zip(ids, chosen, strict=True))
     floating = np.full(len(times_fs), np.nan)
-    columns = np.array([floating if wave is None else wave.at(times) for wave in waveforms.values()]).T
-    position = {key: k for k, key in enumerate(waveforms)}
-    index = np.fromiter(map(position.__getitem__, ids), np.intp, len(chosen))
-    return columns, index
+    return np.array([floating if wave is None else wave.at(times) for wave in waveforms]).T
+
+
+def _corners(
+    waveforms: Iterable[Waveform | None], duration_fs: int, strobes_fs: tuple[int, ...]
+) -> tuple[int, ...]:
+    instants = {0, duration_fs, *strobes_fs}
+    for waveform in waveforms:
+        if waveform is not None and len(waveform.times_fs) > 1:
+            instants.update(t for t in waveform.times_fs if 0 < t < duration_fs)
+    return tuple(sorted(instants))
+
+
+def _shape(
+    waveforms: tuple[Waveform | None, ...], duration_fs: int, strobes_fs: tuple[int, ...]
+) -> PhaseShape:
+    corners = _corners(waveforms, duration_fs, strobes_fs)
+    lengths = tuple(seconds(b - a) for a, b in pairwise(corners))
+    return PhaseShape(corners, lengths, _columns(waveforms, corners), None in waveforms)
+
+
+_kept_shape = lru_cache(maxsize=512)(_shape)

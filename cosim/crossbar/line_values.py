@@ -30,6 +30,8 @@ class PreparedLines:
     conductance from each node to fixed potentials (line ends included).
     """
 
+    packed: FloatArray
+    """The arrays of ``lines`` as one, shape ``(6, cells)``."""
     lines: tuple[FloatArray, ...]
     """resistance_word, resistance_bit, shunt_word, shunt_bit, share_word, share_bit."""
     ends: tuple[FloatArray, ...]
@@ -219,8 +221,10 @@ def _prepare(system: LineSystem) -> PreparedLines:
     lines = (resistance_word, resistance_bit, shunt_word, shunt_bit, share_word, share_bit.T)
     shorted_word = np.flatnonzero(left + right + word.sum(axis=1) == 0)
     shorted_bit = np.flatnonzero(top + bottom + bit.sum(axis=0) == 0)
+    packed = np.array([part.reshape(-1) for part in lines])
     return PreparedLines(
-        tuple(np.ascontiguousarray(part).reshape(-1) for part in lines),
+        packed,
+        tuple(packed),
         (g_left, g_right, g_top, g_bottom, through_word, through_bit),
         shorted_word,
         shorted_bit,

@@ -20,7 +20,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,6 +191,15 @@ class CrossbarArray:
         return tuple(dict.fromkeys(net for side in ends for net in side if net is not None))
 
 
+class ArrayEnds(NamedTuple):
+    """Positions in `Network.nets` of the nets at the line ends of one array."""
+
+    left: NDArray[np.intp]
+    right: NDArray[np.intp]
+    top: NDArray[np.intp]
+    bottom: NDArray[np.intp]
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """Arrays joined by the nets that their line ends name."""
@@ -213,6 +222,17 @@ class Network:
     def net_index(self) -> Mapping[str, int]:
         """Position of each net in `nets`."""
         return {net: index for index, net in enumerate(self.nets)}
+
+    @cached_property
+    def ends(self) -> tuple[ArrayEnds, ...]:
+        """Per array the positions in `nets` of the nets at its line ends; open ends are left out."""
+        return tuple(
+            ArrayEnds(*(self._positions(side) for side in (array.left, array.right, array.top, array.bottom)))
+            for array in self.arrays
+        )
+
+    def _positions(self, side: Ends | None) -> NDArray[np.intp]:
+        return np.array([self.net_index[net] for net in side or () if net is not None], dtype=np.intp)
 
     @cached_property
     def gate_nets(self) -> tuple[str, ...]:

@@ -594,13 +594,17 @@ def _solve(
             for j in range(size):
                 r[j] = g[j] * (wk[j] - start[0, k, j]) - start[1, k, j]
         else:
-            wk[:] = 0.0
-            bk[:] = 0.0
-            if fb.size or top.any() or bottom.any():
-                _bit_voltage(g, tb, ub, wk, fb, bk, top, bottom, n)
+            for i in range(_unsigned(g_left.size)):
+                wk[i * n : i * n + n] = v_left[k, i] if g_left[i] > 0.0 else v_right[k, i]
+            p[:] = wk
+            _bit_voltage(g, tb, ub, wk, fb, bk, top, bottom, n)
             _word_voltage(g, tw, uw, bk, fw, wk, left, right, n)
             for j in range(size):
                 r[j] = g[j] * wk[j]
+                s[j] = 0.0
+            scale = _update(0.0, r, s, tb, ub, c, n)
+            for j in range(size):
+                r[j] = g[j] * (wk[j] - p[j])
         count, rz, scale = _conjugate_gradients(
             g, tw, uw, tb, ub, bk, r, c, p, q, s, buffer, goal, scale, limit, n
         )

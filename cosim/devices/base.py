@@ -14,7 +14,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -87,6 +87,8 @@ class DeviceModel(ABC):
     """Whether ``current`` is ``conductance(state) * voltage``."""
     moves: ClassVar[bool] = True
     """Whether the state can change at all."""
+    affine: ClassVar[bool] = False
+    """Whether `advance` at a given voltage is an affine function of the state."""
     accuracy: ClassVar[float] = 1e-12
     """Largest error of ``advance``, relative to the range of the state: rounding for a closed form."""
     reference: ClassVar[str]
@@ -186,11 +188,17 @@ class DeviceModel(ABC):
         """Return the ngspice twin at ``temperature`` [K], or None for a model without an equation."""
         return None
 
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """Names of the parameters that are arrays ``(rows, columns)``."""
+        return tuple(name for name in _parameters(type(self)) if isinstance(getattr(self, name), np.ndarray))
+
     def select(self, cells: tuple[NDArray[np.intp], ...]) -> DeviceModel:
         """Return the model of some cells: per-cell parameter arrays indexed by ``cells``."""
-        values = ((name, getattr(self, name)) for name in _parameters(type(self)))
-        arrays = {name: value[cells] for name, value in values if isinstance(value, np.ndarray)}
-        return dataclasses.replace(self, **arrays) if arrays else self  # type: ignore[type-var]
+        if not self.varied:
+            return self
+        arrays = {name: getattr(self, name)[cells] for name in self.varied}
+        return dataclasses.replace(self, **arrays)  # type: ignore[type-var]
 
     def per_cell(self, **arrays: FloatArray) -> DeviceModel:
         """Return the same model with some parameters as arrays ``(rows, columns)``."""

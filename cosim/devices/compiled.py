@@ -39,18 +39,22 @@ _JIT: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": {"contract", "reassoc", "nsz"},
 }
+_INNER: dict[str, Any] = {**_JIT, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""For kernels that Python never calls: their wrappers would take as long to compile as they do."""
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _LARGEST = 600.0
 _SMALL = 1e-4
 _SERIES = 1e-2
 _LINEAR = 1e-3
 _UNORDERED = 1e-10
+PROGRESS_SERIES = 1e-2
+"""Exposures below this have the series of `progress`, to 1e-10."""
 _SHIFT = 6755399441055744.0  # 1.5 * 2**52: adding it puts an integer into the low bits
 
 
 def compiled(function: _F) -> _F:
     """Compile a kernel as a part of what calls it: see `kept`."""
-    kernel: _F = numba.njit(**_JIT)(function)
+    kernel: _F = numba.njit(**_INNER)(function)
     return kernel
 
 
@@ -176,10 +180,16 @@ def moved(x: float, up: float, down: float) -> float:
 
 
 @inlined
+def progress_series(total: float) -> float:
+    """Return `progress` for exposures below `PROGRESS_SERIES`."""
+    return 0.5 + total * (1.0 / 12.0)
+
+
+@inlined
 def progress(total: float) -> float:
     """Return the mean over a plateau of exposure ``total`` of what has moved, as a part of all."""
-    if total < 1e-2:
-        return 0.5 + total * (1.0 / 12.0)
+    if total < PROGRESS_SERIES:
+        return progress_series(total)
     gone = -math.expm1(-total)
     return (1.0 - gone / total) / gone
 

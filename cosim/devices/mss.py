@@ -56,6 +56,7 @@ class Mss(DeviceModel):
     """Metastable-switch memristor; the state is the fraction of switches that are on (0 to 1)."""
 
     name: ClassVar[str] = "mss"
+    affine: ClassVar[bool] = True
     reference: ClassVar[str] = "Nugent and Molter, PLOS ONE 9(2): e85175 (2014)"
 
     r_on: Ohm = quantity(1e3, source=_PROFILE, doc="resistance with all switches on")
@@ -83,8 +84,8 @@ class Mss(DeviceModel):
 
     def conductance(self, state: FloatArray) -> FloatArray:
         """Return G = x/R_on + (1-x)/R_off [S]."""
-        off = 1.0 / np.asarray(self.r_off)
-        result: FloatArray = off + state * (1.0 / np.asarray(self.r_on) - off)
+        off = 1.0 / self.r_off
+        result: FloatArray = off + state * (1.0 / self.r_on - off)
         return result
 
     def state_for(self, conductance: FloatArray) -> FloatArray:

@@ -49,6 +49,7 @@ class Rs(DeviceModel):
     """Rate-to-saturation memristor; the state is (G - G_min)/(G_max - G_min), 0 to 1."""
 
     name: ClassVar[str] = "rs"
+    affine: ClassVar[bool] = True
     reference: ClassVar[str] = "kT-RAM neural core and jspice, RS model"
 
     g_min: Siemens = quantity(1e-7, source=_KTRAM + " and " + _JSPICE, doc="lowest conductance")
@@ -67,7 +68,7 @@ class Rs(DeviceModel):
 
     def conductance(self, state: FloatArray) -> FloatArray:
         """Return G = G_min + x (G_max - G_min) [S]."""
-        result: FloatArray = self.g_min + state * (np.asarray(self.g_max) - self.g_min)
+        result: FloatArray = self.g_min + state * (self.g_max - self.g_min)
         return result
 
     def state_for(self, conductance: FloatArray) -> FloatArray:

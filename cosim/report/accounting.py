@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cosim.records import Formula, Trace
 from cosim.report.baseline import DigitalBaseline
@@ -66,44 +67,39 @@ def _operation(
 
 def critical_paths(trace: Trace) -> dict[int, dict[str, int]]:
     """Return per operation how long each kind of resource stands on its critical path [fs]; ``idle``: none does."""
-    rows = [row for row in trace.busy if row[6] > row[5]]
-    if not rows:
-        return {
-            record.operation: {"idle": record.end_fs - record.start_fs}
-            for record in trace.operations
-            if record.end_fs > record.start_fs
-        }
-    by_operation: dict[int, list[tuple[int, int, str]]] = {}
-    for row in rows:
-        by_operation.setdefault(row[2], []).append((row[6], -row[5], row[0]))
-    return {
-        record.operation: _path(
-            sorted(by_operation.get(record.operation, [])), record.start_fs, record.end_fs
-        )
-        for record in trace.operations
-        if record.end_fs > record.start_fs
-    }
+    busy = trace.busy
+    start, end, operation = busy.column("start_fs"), busy.column("end_fs"), busy.column("operation")
+    code, names = busy.coded("resource")
+    long = np.argsort(-start, kind="stable")
+    order = long[
+        np.argsort(end[long], kind="stable")
+    ]  # by end; of those that end together, the longest comes last
+    order = order[(end > start)[order]]
+    paths = {}
+    for record in trace.operations:
+        if record.end_fs > record.start_fs:
+            own = order[operation[order] == record.operation]
+            paths[record.operation] = _path(
+                start[own], end[own], code[own], [name.rsplit(".", 1)[-1] for name in names], record.start_fs, record.end_fs,
+            )  # fmt: skip
+    return paths
 
 
-def _path(intervals: list[tuple[int, int, str]], start: int, end: int) -> dict[str, int]:
-    """Walk back from ``end``; ``intervals``: end, minus start, resource, sorted."""
+def _path(
+    begins: NDArray[Any], ends: NDArray[Any], code: NDArray[Any], names: list[str], start: int, end: int
+) -> dict[str, int]:
+    """Walk back from ``end`` through intervals that are sorted by their ends."""
     parts: dict[str, int] = {}
-    instant, position = end, len(intervals) - 1
+    instant = end
     while instant > start:
-        while position >= 0 and intervals[position][0] > instant:
-            position -= 1
-        if position < 0:
-            parts["idle"] = parts.get("idle", 0) + instant - start
-            break
-        stop, minus_begin, resource = intervals[position]
+        position = int(np.searchsorted(ends, instant, side="right")) - 1
+        stop = int(ends[position]) if position >= 0 else start
         if stop < instant:
-            parts["idle"] = parts.get("idle", 0) + instant - stop
-            instant = stop
-            continue
-        begin = max(-minus_begin, start)
-        name = resource.rsplit(".", 1)[-1]
-        parts[name] = parts.get(name, 0) + instant - begin
-        instant = begin
+            name, before = "idle", max(stop, start)
+        else:
+            name, before = names[code[position]], max(int(begins[position]), start)
+        parts[name] = parts.get(name, 0) + instant - before
+        instant = before
     return parts
 
 

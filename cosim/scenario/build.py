@@ -40,6 +40,7 @@ class Backends:
     journal: Path | None = None
     resume: bool = False
     wrap: Wrap | None = None
+    engine: str | None = None
     made: dict[str, CrossbarBackend] = field(default_factory=dict)
 
     def of(
@@ -54,7 +55,7 @@ class Backends:
 
     def _one(self, section: BackendSection, fidelity: str, key: KeyPath) -> CrossbarBackend:
         name = self.override or section.kind
-        options = self._options(name, section, fidelity)
+        options = self._options(name, section, fidelity, key)
         label = f"{name} {sorted(options.items(), key=str)}"
         if label not in self.made:
             try:
@@ -66,13 +67,15 @@ class Backends:
             self.made[label] = backend
         return self.made[label]
 
-    def _options(self, name: str, section: BackendSection, fidelity: str) -> dict[str, Any]:
+    def _options(self, name: str, section: BackendSection, fidelity: str, key: KeyPath) -> dict[str, Any]:
         spice = self.scenario.section.spice
         ngspice: dict[str, Any] = {
-            "engine": section.engine or spice.engine, "retries": spice.retries, "deadline_s": spice.deadline,
+            "engine": self.engine or section.engine or spice.engine, "retries": spice.retries, "deadline_s": spice.deadline,
             "keep": str(self.decks) if self.decks is not None else None,
             "workers": min(len(self.scenario.section.tiles), 2),
         }  # fmt: skip
+        if section.netlist is not None and name in ("ngspice", "paired"):
+            ngspice["netlist"] = netlist_options(self.scenario, section, key)
         behavioral = {"fidelity": section.fidelity or fidelity}
         if name == "ngspice":
             return ngspice
@@ -90,6 +93,17 @@ class Backends:
         """Close every backend."""
         for backend in self.made.values():
             backend.close()
+
+
+def netlist_options(scenario: Scenario, section: BackendSection, key: KeyPath) -> dict[str, Any]:
+    """Return the option of the ngspice backend that puts a user's subcircuit in the place of cells or array."""
+    assert section.netlist is not None
+    place = scenario.document.known((*key, "netlist"))
+    return {
+        "text": scenario.netlist(place, section.netlist), "name": section.netlist, "folder": scenario.folder,
+        "subcircuit": section.subcircuit, "ports": section.ports, "parameters": section.parameters,
+        "state": section.state.model_dump() if section.state is not None else None,
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

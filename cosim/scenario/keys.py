@@ -173,7 +173,7 @@ def form(hint: Any) -> str:
     if origin is list:
         return "names" if get_origin(inner[0]) is Annotated else "list of sections"
     if origin is dict:
-        return "sections by name"
+        return "sections by name" if inner[1] not in (str, float) else f"{form(inner[1])} by name"
     if inner:
         return " or ".join(dict.fromkeys(form(part) for part in inner if part is not NoneType))
     return {int: "whole number", float: "number", str: "text"}.get(hint, "section")

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from cosim.errors import CosimError, ScenarioError
 from cosim.hardware import Hardware
 from cosim.scenario.places import Document, KeyPath, merged, read_document, with_override
-from cosim.scenario.schema import NAME, ScenarioSection
+from cosim.scenario.schema import NAME, BackendSection, ScenarioSection
 
 _OWNED = re.compile(r"^[\w ]+\.(\w+(?:\.\w+)*): (.*)$", re.DOTALL)
 
@@ -89,7 +89,10 @@ class Scenario:
         for tile, entry in self.section.tiles.items():
             if entry.conductance is not None:
                 found.append((("tiles", tile, "conductance"), entry.conductance))
+            found += _netlists(("tiles", tile, "backend"), entry.backend)
         for index, step in enumerate(self.section.program):
+            if step.backend is not None:
+                found += _netlists(("program", index, "backend", "to"), step.backend.to)
             for kind, keys in (("write", ("matrix", "conductance")), ("read", ("inputs", "profile"))):
                 part = getattr(step, kind)
                 if part is not None:
@@ -98,6 +101,14 @@ class Scenario:
                         (("program", index, kind, key), name) for key, name in named if isinstance(name, str)
                     ]
         return found
+
+    def netlist(self, key: KeyPath, name: str) -> str:
+        """Return the text of a netlist file in the scenario's folder, as it is."""
+        path = self._inside(key, name)
+        try:
+            return path.read_text(encoding="ascii")
+        except (UnicodeDecodeError, OSError):
+            raise self.error(key, f"'{name}' must be readable ASCII text") from None
 
     def matrix(self, key: KeyPath, given: str | list[list[float]]) -> NDArray[np.float64]:
         """Return the matrix of a file (CSV or NPY, in the scenario's folder) or of rows in the file."""
@@ -114,7 +125,8 @@ class Scenario:
             )
         return table
 
-    def _read(self, key: KeyPath, name: str) -> NDArray[np.float64]:
+    def _inside(self, key: KeyPath, name: str) -> Path:
+        """Return the path of a file that must be there and in the scenario's folder."""
         path = self.path(name)
         inside = path.resolve().is_relative_to(self.folder.resolve())
         if Path(name).is_absolute() or not inside:
@@ -123,6 +135,10 @@ class Scenario:
             )
         if not path.is_file():
             raise self.error(key, f"there is no file '{name}' in the scenario's folder")
+        return path
+
+    def _read(self, key: KeyPath, name: str) -> NDArray[np.float64]:
+        path = self._inside(key, name)
         try:
             if path.suffix == ".npy":
                 return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
@@ -131,6 +147,13 @@ class Scenario:
                 return np.loadtxt(path, delimiter=",", comments="#", ndmin=2)
         except (ValueError, TypeError, OSError, EOFError):
             raise self.error(key, _table_fault(path, name)) from None
+
+
+def _netlists(key: KeyPath, backends: Mapping[str, BackendSection]) -> list[tuple[KeyPath, str]]:
+    """Return the netlist files of the backends of a tile, or of a hand-over."""
+    return [
+        ((*key, kind, "netlist"), each.netlist) for kind, each in backends.items() if each.netlist is not None
+    ]
 
 
 def _table_fault(path: Path, name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, final
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, find
 from cosim.crossbar.network import Network
 from cosim.errors import InputError
+from cosim.scenario.build import Backends
 from cosim.scenario.load import Scenario
 from cosim.scenario.run import run
 
@@ -70,12 +71,16 @@ def decks(scenario: Scenario, phase: str) -> Iterator[tuple[int, str]]:
     if not kept:
         known = f"phases 0 to {seen[0] - 1}" if seen[0] else "no phases"
         raise InputError(f"there is no phase {phase or 'to write'}: the run has {known}")
-    spice: Any = find("ngspice")(engine="none")
+    made = Backends(scenario, "ngspice", engine="none")
     try:
         for index, request in kept:
+            tile = request.network.arrays[0].name
+            section = scenario.section.tiles[tile]
+            chosen = made.of(tile, section.backend, section.fidelity, ("tiles", tile, "backend"))
+            spice: Any = chosen[request.phase.kind]
             yield index, spice.deck(request).deck.text()
     finally:
-        spice.close()
+        made.close()
 
 
 def _first(

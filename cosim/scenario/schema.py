@@ -89,6 +89,19 @@ class HardwareSection(Section):
     )
 
 
+class NetlistState(Section):
+    """The node of a user's subcircuit that holds the state of a cell."""
+
+    node: str = Field(
+        description="a port, or a node inside (x1.x); of a whole array a pattern with {row} and {column}"
+    )
+    parameter: str | None = Field(
+        default=None,
+        description="parameter that takes its initial voltage; without one the node is set from outside (.ic)",
+    )
+    scale: float = Field(default=1.0, description="state per volt of the node")
+
+
 class BackendSection(Section):
     """Which backend answers, with its options."""
 
@@ -101,6 +114,35 @@ class BackendSection(Section):
     engine: Literal["auto", "pyspice", "subprocess", "lockstep"] | None = Field(
         default=None, description="ngspice only; default: spice.engine"
     )
+    netlist: str | None = Field(
+        default=None,
+        description="ngspice only: file with a subcircuit that takes the place of every cell, or of the whole array",
+    )
+    subcircuit: Name | None = Field(default=None, description="the .subckt of the netlist")
+    ports: dict[str, str] = Field(
+        default_factory=dict,
+        description="its ports: word, bit and gate of one cell, or patterns word_lines, bit_lines and gate_lines of the array",
+    )
+    state: NetlistState | None = Field(default=None, description="where it holds the state of a cell")
+    parameters: dict[Name, float] = Field(
+        default_factory=dict, description="values of parameters of the subcircuit, in SI units"
+    )
+    twin: bool = Field(
+        default=True,
+        description="whether hardware.device describes the netlist too, so that validate compares them",
+    )
+
+    @model_validator(mode="after")
+    def _netlist_keys(self) -> BackendSection:
+        if self.netlist is None:
+            given = [key for key in ("subcircuit", "ports", "state", "parameters") if getattr(self, key)]
+            if given:
+                raise InputError(f"'{given[0]}' needs the key 'netlist'")
+        elif self.kind not in ("ngspice", "paired"):
+            raise InputError(f"a netlist is for the backends ngspice and paired, not {self.kind}")
+        elif self.subcircuit is None:
+            raise InputError("the key 'subcircuit' is missing: name the .subckt of the netlist")
+        return self
 
 
 def read_backends(value: object) -> object:

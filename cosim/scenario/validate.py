@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, final
@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from cosim.components.tile import aged_state
-from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, find
+from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult
 from cosim.crossbar.network import Network
-from cosim.errors import CosimError, PhaseError
+from cosim.errors import CosimError, InputError, PhaseError
 from cosim.rng import stream_seed
-from cosim.scenario.build import Wrap
+from cosim.scenario.build import Backends, Wrap
 from cosim.scenario.load import Scenario
 from cosim.scenario.run import Result, run
 from cosim.units import seconds
@@ -131,12 +131,26 @@ class Crosscheck:
         return pd.DataFrame(self.content["phases"])
 
 
-def _ngspice(scenario: Scenario, out: Path | None) -> CrossbarBackend:
-    spice = scenario.section.spice
-    keep = str(out / "netlists") if out is not None else None
-    return find("ngspice")(
-        engine=spice.engine, retries=spice.retries, deadline_s=spice.deadline, keep=keep, workers=2
-    )
+Spice = Mapping[str, Mapping[str, CrossbarBackend]]
+"""The ngspice backend of each tile and phase kind."""
+
+
+def _ngspice(scenario: Scenario, spice: Backends) -> Spice:
+    return {
+        tile: spice.of(tile, section.backend, section.fidelity, ("tiles", tile, "backend"))
+        for tile, section in scenario.section.tiles.items()
+    }
+
+
+def _twins(scenario: Scenario, kept: list[_Kept]) -> list[_Kept]:
+    """Return the phases that both sides describe; raises `InputError` where there is none."""
+    tiles = scenario.section.tiles
+    both = [entry for entry in kept if tiles[entry.tile].backend[entry.request.phase.kind].twin]
+    if kept and not both:
+        raise InputError(
+            "there is nothing to compare: every phase is answered by a netlist without a behavioral twin (twin: false)"
+        )
+    return both
 
 
 def validate(
@@ -153,8 +167,9 @@ def validate(
     from cosim.report.crosscheck import crosscheck
 
     settings = scenario.section.validation
-    spice = _ngspice(scenario, out)
+    made = Backends(scenario, "ngspice", out / "netlists" if out is not None else None)
     try:
+        spice = _ngspice(scenario, made)
         seed = stream_seed(scenario.seed, "validate")
         kinds = max(1, len(_kinds(scenario)))
         share = None if every else max(1, settings.phases // kinds)
@@ -162,16 +177,17 @@ def validate(
         result = run(scenario, backend="behavioral", wrap=wrap)
         if result.failure is not None:
             raise result.failure
-        chosen = _chosen(keeper, None if every else settings.phases)
-        steps = len(chosen) + len(keeper.opening)
+        chosen = _twins(scenario, _chosen(keeper, None if every else settings.phases))
+        opening = _twins(scenario, keeper.opening)
+        steps = len(chosen) + len(opening)
         rows = _phase_by_phase(spice, chosen, result, progress, steps)
-        free = _free_running(spice, keeper.opening, progress, len(chosen), steps)
+        free = _free_running(spice, opening, progress, len(chosen), steps)
         content = crosscheck(
             rows, tolerances=settings.tolerances.model_dump(), phases_total=keeper.total, free_running=free
         )
-        result.manifest["backends"] = [*result.manifest["backends"], spice.describe()]
+        result.manifest["backends"] = [*result.manifest["backends"], *made.describe()]
     finally:
-        spice.close()
+        made.close()
     return Crosscheck(content, result)
 
 
@@ -192,10 +208,10 @@ def _chosen(keeper: Recorder, limit: int | None) -> list[_Kept]:
     return kept if limit is None else kept[: max(limit, len(keeper.sampled))]
 
 
-def _answer(spice: CrossbarBackend, entry: _Kept, request: PhaseRequest) -> tuple[PhaseResult, float]:
+def _answer(spice: Spice, entry: _Kept, request: PhaseRequest) -> tuple[PhaseResult, float]:
     began = time.perf_counter()
     try:
-        answer = spice.run(request)
+        answer = spice[entry.tile][request.phase.kind].run(request)
     except CosimError as error:
         if error.exit_code == 2:
             raise
@@ -206,7 +222,7 @@ def _answer(spice: CrossbarBackend, entry: _Kept, request: PhaseRequest) -> tupl
 
 
 def _phase_by_phase(
-    spice: CrossbarBackend,
+    spice: Spice,
     chosen: list[_Kept],
     result: Result,
     progress: Callable[[int, int], None] | None,
@@ -280,7 +296,7 @@ def energy_gap(first: PhaseResult, second: PhaseResult) -> float:
 
 
 def _free_running(
-    spice: CrossbarBackend,
+    spice: Spice,
     opening: list[_Kept],
     progress: Callable[[int, int], None] | None,
     done: int,

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from cosim.crossbar.backend import PhaseRequest
-from cosim.crossbar.drive import Waveform
+from cosim.crossbar.drive import Phase, Waveform
 from cosim.crossbar.network import CrossbarArray
 from cosim.devices.base import FloatArray, Subcircuit
 from cosim.errors import UnsupportedRequestError
@@ -189,15 +189,15 @@ def phase_deck(request: PhaseRequest, *, still_tolerance: float = 0.0, klu: bool
         klu,
     )
     memory = bool(frame.live) or bool(frame.graph.capacitors)
-    analysis = Transient(seconds(request.phase.duration_fs), _largest_step(request, plans, memory))
+    steps = steps_for(max(plan.change for plan in plans)) if memory else 1.0
     arrays = ", ".join(f"{array.name} {array.rows} x {array.columns}" for array in request.network.arrays)
-    reacting = reacting_drives(request, frame) if request.phase.stops else NOTHING_REACTS
+    reacting = reacting_drives(request, frame.graph) if request.phase.stops else NOTHING_REACTS
     deck = Deck(
         title=f"{request.phase.kind} phase, {arrays}",
         body=(*frame.body, *reacting.cards),
         slots=tuple(_slots(request, plans, frame, reacting)),
         saves=(*frame.saves, *reacting.saves),
-        analysis=analysis,
+        analysis=largest_step(request.phase, steps),
         options=frame.options,
         structure=" ".join((frame.structure, *reacting.cards)),
         watch=reacting.watch,
@@ -205,19 +205,17 @@ def phase_deck(request: PhaseRequest, *, still_tolerance: float = 0.0, klu: bool
     return PhaseDeck(deck, request, plans, frame)
 
 
-def _largest_step(request: PhaseRequest, plans: Sequence[CellPlan], memory: bool) -> float:
-    """Return the largest step [s]: a share of the phase and of its longest straight piece.
+def largest_step(phase: Phase, steps: float) -> Transient:
+    """Return the transient of a phase whose steps are a share of it and of its longest straight piece.
 
-    A circuit without memory is exact at every point and straight between corners, so its steps need
-    no bound. The shortest piece must stay above the distance at which ngspice takes two corners for one.
+    A circuit without memory (``steps`` 1) is exact at every point and straight between corners, so its
+    steps need no bound. The shortest piece must stay above the distance at which ngspice takes two corners
+    for one.
     """
-    corners = request.phase.corners_fs()
-    pieces = [seconds(later - earlier) for earlier, later in pairwise(corners)]
-    duration = seconds(request.phase.duration_fs)
-    if not memory:
-        return min(duration, min(pieces) / _SHORTEST_SHARE)
-    steps = steps_for(max(plan.change for plan in plans))
-    return min(duration / steps, 2 * max(pieces) / steps, min(pieces) / _SHORTEST_SHARE)
+    pieces = [seconds(later - earlier) for earlier, later in pairwise(phase.corners_fs())]
+    duration = seconds(phase.duration_fs)
+    longest = duration if steps <= 1 else min(duration / steps, 2 * max(pieces) / steps)
+    return Transient(duration, min(longest, min(pieces) / _SHORTEST_SHARE))
 
 
 def _slots(
@@ -231,7 +229,7 @@ def _slots(
             continue
         waveform = request.phase.drives[net]
         if waveform not in points:
-            points[waveform] = _points(waveform, duration)
+            points[waveform] = drive_points(waveform, duration)
         yield source_slot(source_name(node), node, points[waveform])
     marks = sorted({0, duration, *request.phase.strobes_fs, *reacting.corners_fs})
     yield source_slot(MARK, MARK, tuple(number for instant in marks for number in (seconds(instant), 0.0)))
@@ -266,7 +264,7 @@ def initial_voltages(state: FloatArray, site: Site, twin: Subcircuit | None) -> 
     return tuple(float(value) / scale for value, scale in zip(values, twin.scale, strict=True))
 
 
-def _points(waveform: Waveform, duration: int) -> tuple[float, ...]:
+def drive_points(waveform: Waveform, duration: int) -> tuple[float, ...]:
     """Return times [s] and voltages [V] of a waveform, in turn, from the start to the end of the phase."""
     instants = sorted({0, duration, *(t for t in waveform.times_fs if 0 < t < duration)})
     levels = waveform.at(np.array(instants, dtype=np.float64)).tolist()

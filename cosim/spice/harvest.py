@@ -151,7 +151,7 @@ class Harvest:
         middles = 0.5 * (corners[1:] + corners[:-1])
         flat = waves.voltage.reshape(len(self.time), -1)
         for at, step in zip(middles, np.diff(corners), strict=True):
-            voltage = _interpolate(self.time, flat, at).reshape(array.shape)
+            voltage = interpolate(self.time, flat, at).reshape(array.shape)
             state = array.device.advance(state, voltage, float(step), self._request.temperature)
         return state
 
@@ -194,8 +194,8 @@ class Harvest:
         strobes = self._request.phase.strobes_fs
         instants = [seconds(strobe) for strobe in strobes]
         nets = self._request.network.nets
-        voltage = np.array([_interpolate(self.time, self._net_voltage, at) for at in instants])
-        current = np.array([_interpolate(self.time, self._net_current, at) for at in instants])
+        voltage = np.array([interpolate(self.time, self._net_voltage, at) for at in instants])
+        current = np.array([interpolate(self.time, self._net_current, at) for at in instants])
         shape = (len(strobes), len(nets))
         return Samples(strobes, nets, voltage.reshape(shape), current.reshape(shape))
 
@@ -235,7 +235,7 @@ class Harvest:
         return integral(self.time, array.device.exposure_rate(waves.voltage, self._request.temperature))
 
 
-def _interpolate(time: Floats, values: Floats, at: float) -> Floats:
+def interpolate(time: Floats, values: Floats, at: float) -> Floats:
     """Return ``values`` (points, n) at one instant; at a point of the solver exactly that point."""
     after = min(int(np.searchsorted(time, at)), len(time) - 1)
     nearest = after - 1 if after > 0 and at - time[after - 1] < time[after] - at else after

@@ -8,7 +8,8 @@ from typing import Final
 from cosim.crossbar.backend import PhaseRequest
 from cosim.crossbar.drive import StopCondition, Waveform
 from cosim.crossbar.stopping import plateau_fs
-from cosim.spice.frame import Frame, source_name
+from cosim.spice.frame import source_name
+from cosim.spice.graph import Graph
 from cosim.spice.lockstep import FLAG, RESOLUTION, Watch
 from cosim.units import seconds
 
@@ -27,13 +28,13 @@ class ReactingDrives:
 NOTHING_REACTS: Final = ReactingDrives((), (), frozenset(), (), None)
 
 
-def reacting_drives(request: PhaseRequest, frame: Frame) -> ReactingDrives:
+def reacting_drives(request: PhaseRequest, graph: Graph) -> ReactingDrives:
     """Return the external sources of a phase with stop conditions.
 
     Nets of one waveform that the same conditions ramp hang on one external source, each through a
     source of 0 V that measures its current.
     """
-    phase, driven = request.phase, frame.graph.driven
+    phase, driven = request.phase, graph.driven
     sources: dict[tuple[Waveform, tuple[int, ...]], str] = {}
     first: dict[str, str] = {}
     cards: list[str] = []
@@ -53,14 +54,13 @@ def reacting_drives(request: PhaseRequest, frame: Frame) -> ReactingDrives:
         nets.add(net)
     cards.append(f"v{FLAG} {FLAG} 0 external")
     corners = {t for net in nets for t in phase.drives[net].times_fs if 0 < t < phase.duration_fs}
-    vectors = tuple(_vector(stop, frame) for stop in phase.stops)
+    vectors = tuple(_vector(stop, graph) for stop in phase.stops)
     watch = Watch(phase, first, vectors, RESOLUTION * seconds(plateau_fs(phase)))
     return ReactingDrives(tuple(cards), (f"v({FLAG})",), frozenset(nets), tuple(sorted(corners)), watch)
 
 
-def _vector(stop: StopCondition, frame: Frame) -> tuple[str, float] | None:
+def _vector(stop: StopCondition, graph: Graph) -> tuple[str, float] | None:
     """Return the vector that a condition watches and its factor, or None where nothing conducts."""
-    graph = frame.graph
     if stop.quantity == "voltage":
         return (f"v({graph.nets[stop.net]})", 1.0) if stop.net in graph.nets else None
     node = graph.driven.get(stop.net)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ import pytest
 import cosim
 
 FOLDER = Path(__file__).parents[2] / "scenarios"
-EXPECTED = FOLDER / "expected"
-FILES = sorted(FOLDER.glob("*.yaml"))
+NETLISTS = FOLDER.parent / "netlists"
+FILES = sorted([*FOLDER.glob("*.yaml"), *NETLISTS.glob("*.yaml")])
 RELATIVE = 1e-6
 """Largest accepted difference, relative to the largest number of the same list."""
 
@@ -69,14 +70,19 @@ def cases() -> list[Any]:
     return [pytest.param(f, id=f.stem, marks=marks["ngspice" in f.read_text()]) for f in FILES]
 
 
+@cache
+def run(file: Path) -> cosim.Result:
+    return cosim.run(cosim.load(file))
+
+
 @pytest.mark.parametrize("file", cases())
 def test_scenario_gives_what_is_expected(file: Path) -> None:
-    result = cosim.run(cosim.load(file))
+    result = run(file)
     assert result.failure is None
     found = json.loads(json.dumps(essence(result.summary)))
-    expected = EXPECTED / f"{file.stem}.json"
+    expected = file.parent / "expected" / f"{file.stem}.json"
     if os.environ.get("COSIM_REGENERATE"):
-        EXPECTED.mkdir(exist_ok=True)
+        expected.parent.mkdir(exist_ok=True)
         expected.write_text(json.dumps(found, indent=1) + "\n")
     wanted = json.loads(expected.read_text())
     assert differences(found, wanted) == []
@@ -84,7 +90,7 @@ def test_scenario_gives_what_is_expected(file: Path) -> None:
 
 @pytest.mark.parametrize("file", cases())
 def test_energies_of_a_scenario_add_up(file: Path) -> None:
-    summary = cosim.run(cosim.load(file)).summary
+    summary = run(file).summary
     energy = summary["energy"]
     for part in ("by_component_j", "by_kind_j"):
         assert math.fsum(energy[part].values()) == pytest.approx(energy["total_j"], rel=1e-9)
@@ -96,7 +102,9 @@ def test_energies_of_a_scenario_add_up(file: Path) -> None:
 
 
 def test_every_expected_file_has_its_scenario() -> None:
-    assert {path.stem for path in EXPECTED.glob("*.json")} == {path.stem for path in FILES}
+    for folder in (FOLDER, NETLISTS):
+        expected = {path.stem for path in folder.glob("expected/*.json")}
+        assert expected == {path.stem for path in folder.glob("*.yaml")}
 
 
 def test_the_comparison_can_fail() -> None:

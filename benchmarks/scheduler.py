@@ -1,0 +1,180 @@
+"""The scheduler against bare simpy, and ten thousand products on a 128x128 tile; prints ratios.
+
+Usage: python benchmarks/scheduler.py [--accept] [--products N]
+
+Events: products in cosim, with solving, converting and recording, against a bare simpy program with the same waits, in
+which every conversion is a request and a timeout; alternating in one process, and both must end at the same instant.
+Products: bit-serial inputs of 8 bits, wires of 1 ohm a segment, 16
+shared ADCs, one tile; wall time with its breakdown, and the largest memory. ``--accept`` ends with a line per bar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import simpy
+
+from cosim.components.adc import Adc
+from cosim.components.read_phases import read_timing
+from cosim.components.tile import PHASE_KINDS
+from cosim.crossbar import Cell, find
+from cosim.crossbar.threads import single_threaded
+from cosim.devices import Resistor
+from cosim.hardware import ArraySpec, Hardware, WireSpec
+from cosim.records import Trace
+from cosim.report.summary import summarize
+from cosim.report.totals import energy_totals
+from cosim.system import Read, System
+from cosim.units import femtoseconds
+
+EVENT_BAR, SECONDS_BAR, MEGABYTE_BAR = 0.5, 60.0, 1000.0
+ROUNDS = 5
+
+
+def system(size: int, adc: Adc, tiles: int = 1) -> System:
+    """Return a system of tiles of resistors with wires."""
+    wires = WireSpec(word_line=1.0, bit_line=1.0, capacitance=1e-16)
+    hardware = Hardware(ArraySpec(size, size, wires), Resistor(), Cell("1R"), adc=adc)
+    made = System(Trace(), 1)
+    rng = np.random.default_rng(0)
+    for k in range(tiles):
+        conductance = rng.uniform(1e-6, 2e-5, (size, size))
+        made.add_tile(f"t{k}", hardware, dict.fromkeys(PHASE_KINDS, find("behavioral")()), conductance)
+    return made
+
+
+def products(count: int) -> None:
+    """Run the products and print time and memory (in a process of its own: memory is the largest ever)."""
+    made = system(128, Adc(count=16))
+    inputs = np.random.default_rng(1).integers(0, 256, (count, 128)) / 255
+    began = time.perf_counter()
+    with single_threaded():
+        made.run([Read(("t0",), inputs, 0.2, None, None, "bit-serial")])
+    ran = time.perf_counter()
+    summarize(
+        made.trace, scenario={"name": "products", "sha256": ""}, seed=1, totals=energy_totals(made.trace)
+    )
+    done = time.perf_counter()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(ran - began, done - ran, memory, made.trace.end_fs, len(made.trace.phases))
+
+
+def in_cosim(size: int, converters: int, vectors: int, coding: str) -> tuple[float, int]:
+    """Return wall time and end [fs] of products in cosim, with solving, converting and recording."""
+    made = system(size, Adc(count=converters))
+    inputs = np.random.default_rng(1).integers(1, 256, (vectors, size)) / 255
+    operation = Read(("t0",), inputs, 0.2, None, None, coding)
+    began = time.perf_counter()
+    with single_threaded():
+        made.run([operation])
+    return time.perf_counter() - began, made.trace.end_fs
+
+
+def in_simpy(
+    size: int, converters: int, steps: int, durations: tuple[int, int, int, int]
+) -> tuple[float, int]:
+    """Return wall time and end [fs] of the same waits in bare simpy, with nothing solved and nothing recorded.
+
+    Each step: DAC timeout; request of the array, timeout, release; per column a process with request, timeout and
+    release of a converter; timeout of the combination.
+    """
+    environment = simpy.Environment()
+    array, bank = simpy.Resource(environment, 1), simpy.Resource(environment, converters)
+    dac, phase, conversion, combine = durations
+
+    def convert() -> Generator[simpy.Event, Any, None]:
+        with bank.request() as turn:
+            yield turn
+            yield environment.timeout(conversion)
+
+    def run() -> Generator[simpy.Event, Any, None]:
+        for _ in range(steps):
+            yield environment.timeout(dac)
+            with array.request() as turn:
+                yield turn
+                yield environment.timeout(phase)
+            yield simpy.AllOf(environment, [environment.process(convert()) for _ in range(size)])
+            yield environment.timeout(combine)
+
+    began = time.perf_counter()
+    environment.run(until=environment.process(run()))
+    return time.perf_counter() - began, int(environment.now)
+
+
+def durations(size: int, converters: int) -> tuple[int, int, int, int]:
+    """Return the times of DAC, array phase, conversion and combination [fs]."""
+    tile = system(size, Adc(count=converters)).tiles["t0"]
+    p = tile.periphery
+    return (
+        femtoseconds(p.dac.latency), read_timing(tile).duration, p.adc.conversion_fs,
+        femtoseconds(p.sequencer.combine_time),
+    )  # fmt: skip
+
+
+def events(size: int, converters: int, vectors: int, coding: str) -> float:
+    """Print events per second of both, and return their ratio (median of the rounds).
+
+    Events: timeouts, requests and releases of the bare program; cosim does the same work.
+    """
+    steps = vectors * (8 if coding == "bit-serial" else 1)
+    number = steps * (2 + 3 + 3 * size)
+    times, ratios = durations(size, converters), []
+    in_cosim(size, converters, vectors, coding)
+    for _ in range(ROUNDS):
+        own, end = in_cosim(size, converters, vectors, coding)
+        bare, same = in_simpy(size, converters, steps, times)
+        assert end == same, f"cosim ends at {end} fs, bare simpy at {same} fs"
+        ratios.append(bare / own)
+        last = own, bare
+    ratio = statistics.median(ratios)
+    print(
+        f"{size:>4} columns, {converters:>2} ADCs, {steps:>5} array phases: cosim {number / last[0] / 1e3:>7.0f} k events/s, "
+        f"bare simpy {number / last[1] / 1e3:>7.0f} k events/s, ratio {ratio:.2f}"
+    )
+    return ratio
+
+
+def main() -> int:
+    """Run the benchmark; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--accept", action="store_true", help="end with a line per bar")
+    parser.add_argument("--products", type=int, default=10_000, help="number of products")
+    parser.add_argument("--only-products", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.only_products:
+        products(arguments.products)
+        return 0
+    smallest = events(8, 1, 300, "amplitude")
+    ratio = events(128, 16, 20, "bit-serial")
+    print(
+        f"(with 8 columns the same work is {smallest:.2f}: what a phase costs beside waiting is spread over few events)"
+    )
+    command = [sys.executable, __file__, "--only-products", "--products", str(arguments.products)]
+    words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    wall, report, memory = (float(word) for word in words[:3])
+    print(
+        f"{arguments.products} products, 128x128, wires, 8 bits in series, 16 ADCs: run {wall:.1f} s, sums and summary"
+        f" {report:.1f} s, {words[4]} array phases, {float(words[3]) / 1e15:.6g} s of event time, {memory:.0f} MB"
+    )
+    bars = (
+        ("events per second, cosim / bare simpy", ratio, f">= {EVENT_BAR}", ratio >= EVENT_BAR),
+        ("seconds for the products", wall + report, f"< {SECONDS_BAR}", wall + report < SECONDS_BAR),
+        ("largest memory [MB]", memory, f"< {MEGABYTE_BAR}", memory < MEGABYTE_BAR),
+    )
+    if arguments.accept:
+        for name, value, bar, good in bars:
+            print(f"{name}: {value:.3g} (bar {bar}): {'met' if good else 'missed'}")
+        return 0 if all(good for *_, good in bars) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""Builds the compiled kernels once, at installation, and not in somebody's first run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cosim.backends.behavioral import BehavioralBackend
+from cosim.crossbar.backend import PhaseRequest
+from cosim.crossbar.drive import Phase, level, pulse
+from cosim.crossbar.lines import LineSystem, solve_lines
+from cosim.crossbar.network import Cell, Segments, single
+from cosim.devices.registry import find_preset
+
+solve_lines(LineSystem(2, 2, 1.0, 1.0), np.full((2, 2), 1e-5), np.ones(2), kernel="numba")
+
+network = single(
+    "a", (12, 12), find_preset("mss-firm"), Cell("1R"), Segments(1.0, 1.0), r_source=2.0, r_sink=2.0
+)
+array = network.arrays[0]
+shape = pulse(0.35, rise_fs=10**6, width_fs=10**8, fall_fs=10**6)
+drives = dict.fromkeys(array.left or (), shape) | dict.fromkeys(array.bottom or (), level(0.0))
+phase = Phase("write", 102 * 10**6, {str(net): wave for net, wave in drives.items()})
+BehavioralBackend().run(PhaseRequest(network, (np.full((12, 12), 0.5),), None, 0, 300.0, phase, 1))
