@@ -137,6 +137,43 @@ def models(spaces: int, budget: float) -> None:
         print(f"{spaces:>6}  {model:<5} read noise {noise:<4}  single {single:.2f}x   batch {batch:.1f}x")
 
 
+def iris(budget: float) -> list[Line]:
+    """Training of three lanes on the same tuples in the same order, by the classifier and by objects."""
+    from cosim.ktram import A2DEncoder, ConstantEncoder, LinearClassifier, compose
+    from cosim.ktram.datasets import load_split
+
+    split, epochs = load_split("iris", 0), 5
+    encoder = compose(A2DEncoder(4, 3, split.train.min(0), split.train.max(0)), ConstantEncoder())
+    settings: dict[str, Any] = {"model": "byte", "init": "low", "seed": 0}
+    learner = LinearClassifier(encoder, split.labels, read_noise=0, **settings)
+    plain = PlainCore(1, 8, 5, 3, read_noise=0.0, **settings)
+
+    def by_classifier() -> None:
+        learner.fit(split.train, split.train_labels, epochs, encoder_epochs=0)
+
+    def by_objects() -> None:
+        aats = [encoder.encode(value) for value in split.train]
+        rng, targets = np.random.default_rng(0), split.train_labels.tolist()
+        for _ in range(epochs):
+            for k in rng.permutation(len(aats)).tolist():
+                for number, lane in enumerate(plain.lanes):
+                    y = lane.evaluate(aats[k], "FF")
+                    lane.evaluate(aats[k], "RH" if number == targets[k] else "RL" if y > 0 else "RF")
+
+    by_classifier()
+    by_objects()
+    for number, lane in enumerate(plain.lanes):
+        values = [
+            [(a.value, b.value) for a, b in zip(s.a.devices, s.b.devices, strict=True)] for s in lane.spaces
+        ]
+        assert np.array_equal(np.array(values).reshape(-1, 2), learner.core.state[number])
+    times = alternate({"classifier": by_classifier, "objects": by_objects}, 20, budget)
+    ratio = times["objects"] / times["classifier"]
+    print(f"\niris, 5 epochs of {len(split.train)} flowers on 3 lanes: objects {times['objects']:.3f} s, classifier "
+          f"{times['classifier']:.3f} s ({ratio:.2f}x)")  # fmt: skip
+    return [Line(f"training of the iris classifier: {ratio:.2f}x >= 1x", ratio >= 1.0)]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accept", action="store_true", help="end with status 1 if a bar is missed")
@@ -155,6 +192,7 @@ def main() -> int:
         print("\nother models, and read noise")
         for spaces in (1, 256):
             models(spaces, 1.5)
+        lines += iris(6.0)
     print()
     for line in lines:
         print(f"{'met   ' if line.met else 'MISSED'}  {line.text}")

@@ -121,6 +121,10 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
             words.append(
                 f"{entry['converged']} of {entry['cells']} cells in window, {entry['pulses']} pulses"
             )
+        if "instructions" in entry:
+            words.append(f"{sum(entry['instructions'].values())} instructions")
+        if "accuracy" in entry:
+            words.append(f"accuracy {100 * entry['accuracy']:.2f} %")
         if "rms_relative" in entry.get("error", {}):
             words.append(f"error {100 * entry['error']['rms_relative']:.3g} % rms")
         lines.append("  ".join(words))
@@ -178,6 +182,7 @@ def check(scenario: ScenarioPath, set_: Sets = None) -> None:
     """Check a scenario's schema and physics without running it; every problem on a line of its own."""
     from cosim.records import Trace
     from cosim.scenario.build import Backends, build
+    from cosim.scenario.ktram import plan
     from cosim.scenario.load import document_of, parse
 
     document = document_of(scenario, set_ or ())
@@ -186,7 +191,10 @@ def check(scenario: ScenarioPath, set_: Sets = None) -> None:
         typer.echo(str(error), err=True)
     if loaded is None:
         raise typer.Exit(2)
-    build(loaded, Trace(), Backends(loaded)).backends.close()
+    if loaded.section.ktram is not None:
+        plan(loaded)
+    else:
+        build(loaded, Trace(), Backends(loaded)).backends.close()
     typer.echo(f"{scenario}: good")
 
 

@@ -21,8 +21,9 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
+from cosim.backends import instant, single_level, stops
 from cosim.backends import response as network
-from cosim.backends import single_level, stops
+from cosim.backends.circuit_run import CircuitRun
 from cosim.backends.kept_reads import KeptReads, Masks, solve_whole
 from cosim.backends.many_reads import answer_reads
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
@@ -35,6 +36,7 @@ from cosim.crossbar.backend import (
     Samples,
     SavedWaveforms,
 )
+from cosim.crossbar.circuit import joins_floating_nets
 from cosim.crossbar.drive import GroupedDrives, drive_table
 from cosim.crossbar.network import LiveNetwork, Network, live_network
 from cosim.crossbar.stopping import Stop, effective_phase
@@ -44,6 +46,9 @@ from cosim.rng import shell_uniforms
 from cosim.units import seconds
 
 __all__ = ["BehavioralBackend", "Tolerances"]
+
+
+_STOPS = "use the ngspice backend for such phases"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +65,7 @@ class _Outcome:
     residual: float
     applied: tuple[str, ...]
     stops: tuple[Stop, ...] = ()
+    node_voltages: States | None = None
 
 
 def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcome:
@@ -72,6 +78,48 @@ def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcom
     return _Outcome(
         states, tuple(run.exposure), instants, voltage, current, charge, energy, residual, applied
     )
+
+
+def _general(request: PhaseRequest) -> bool:
+    """Whether only `CircuitRun` answers: nonlinear cells, several state variables, joined floating nets."""
+    arrays = zip(request.network.arrays, request.states, strict=True)
+    if any(not array.device.linear or state.ndim > 2 for array, state in arrays):
+        return True
+    drives = request.phase.drives
+    if isinstance(drives, GroupedDrives) and None not in drives.waveforms:
+        return False
+    driven = [net in drives for net in request.network.nets]
+    return joins_floating_nets(request.network, driven)
+
+
+def _circuit_outcome(
+    request: PhaseRequest,
+    conducting: tuple[tuple[bool, ...] | None, ...],
+    wires: bool,
+    tolerances: Tolerances,
+    charged: bool = True,
+) -> _Outcome:
+    """Answer a phase on any circuit; ``charged``: with the capacitance of the lines."""
+    if request.phase.stops:
+        raise UnsupportedRequestError(
+            f"stop conditions need linear cells, quasi-static lines and driven nets where arrays join: {_STOPS}"
+        )
+    driven = tuple(net in request.phase.drives for net in request.network.nets)
+    prepared = instant.plan(request.network, driven, wires, charged, conducting)
+    run = CircuitRun(request, prepared, tolerances)
+    last = run.run()
+    instants = (*request.phase.strobes_fs, *(sorted(run.found) if request.phase.save else ()))
+    shape = (len(instants), len(request.network.nets))
+    voltage = np.array([run.found[at].net_voltage for at in instants]).reshape(shape)
+    current = np.array([run.found[at].net_current for at in instants]).reshape(shape)
+    voltages = None
+    if charged:
+        word, bit = (prepared.split([part[side] for part in instant.nodes(last)]) for side in (0, 1))
+        voltages = tuple(np.stack(pair) for pair in zip(word, bit, strict=True))
+    return _Outcome(
+        prepared.split(run.states), prepared.split(run.exposure), instants, voltage, current, run.account.charge,
+        run.energy(), run.account.residual, (), (), voltages,
+    )  # fmt: skip
 
 
 def _watched(request: PhaseRequest, start: stops.Start) -> _Outcome:
@@ -199,7 +247,7 @@ def _result(request: PhaseRequest, outcome: _Outcome) -> PhaseResult:
     samples = Samples(phase.strobes_fs, nets, outcome.net_voltage[:strobes], outcome.net_current[:strobes])
     return PhaseResult(
         states,
-        None,
+        outcome.node_voltages,
         phase.duration_fs,
         samples,
         outcome.charge,
@@ -236,8 +284,9 @@ def _live_request(request: PhaseRequest, live: LiveNetwork) -> PhaseRequest:
 class BehavioralBackend(CrossbarBackend):
     """Answers phases with device closed forms; ``fidelity`` chooses how much of the wires is real.
 
-    ``ideal``: no wire and no line-end resistance. ``resistive``: both, quasi-static. ``compiled``: let
-    numba, where it is installed, answer the phases that it can. ``reuse=False`` solves every phase on its own
+    ``ideal``: no wire and no line-end resistance. ``resistive``: both, quasi-static. ``rc``: with the
+    capacitance of the lines, where the network has any. ``compiled``: let numba, where it is installed,
+    answer the phases that it can. ``reuse=False`` solves every phase on its own
     and, where no net floats, on the whole network: no row is left out, no solution kept, nothing compiled but the
     line solver. For comparisons: the results are the same.
     """
@@ -246,23 +295,24 @@ class BehavioralBackend(CrossbarBackend):
 
     def __init__(
         self,
-        fidelity: Literal["ideal", "resistive"] = "resistive",
+        fidelity: Literal["ideal", "resistive", "rc"] = "resistive",
         tolerances: Tolerances | None = None,
         compiled: bool = True,
         reuse: bool = True,
     ) -> None:
-        if fidelity not in ("ideal", "resistive"):
-            raise UnsupportedRequestError(f"fidelity must be 'ideal' or 'resistive', not '{fidelity}'")
+        if fidelity not in ("ideal", "resistive", "rc"):
+            raise UnsupportedRequestError(f"fidelity must be 'ideal', 'resistive' or 'rc', not '{fidelity}'")
         self.fidelity = fidelity
         self.tolerances = tolerances or Tolerances()
         self.compiled = compiled and reuse
         self.reuse = reuse
         self._reads = KeptReads()
 
-    def refusal(self, network: Network, kind: str) -> str | None:
-        for array in network.arrays:
-            if not array.device.linear:
-                return f"device {array.device.name} is nonlinear, which the behavioral backend does not solve"
+    def stop_refusal(self, network: Network) -> str | None:
+        if self.fidelity == "rc" and network.has_capacitance:
+            return f"stop conditions need quasi-static lines: {_STOPS}"
+        if any(not array.device.linear for array in network.arrays):
+            return f"stop conditions need linear cells: {_STOPS}"
         return None
 
     def describe(self) -> dict[str, Any]:
@@ -274,13 +324,20 @@ class BehavioralBackend(CrossbarBackend):
     def forget(self) -> None:
         self._reads.forget()
 
+    @property
+    def _wired(self) -> bool:
+        return self.fidelity != "ideal"
+
     def run(self, request: PhaseRequest) -> PhaseResult:
         masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
+        if self.fidelity == "rc" and request.network.has_capacitance:
+            return _result(request, _circuit_outcome(request, masks, self._wired, self.tolerances))
         live = live_network(request.network, masks)
         start = self._start
         if (
             not self.reuse
             and live.network is not None
+            and not _general(request)
             and all(net in request.phase.drives for net in request.network.nets)
         ):
             live, start = (
@@ -297,6 +354,9 @@ class BehavioralBackend(CrossbarBackend):
 
     def _run(self, request: PhaseRequest, start: stops.Start) -> _Outcome:
         """Answer a request on the conducting part of its network."""
+        if _general(request):
+            everywhere = (None,) * len(request.network.arrays)
+            return _circuit_outcome(request, everywhere, self._wired, self.tolerances, charged=False)
         if request.phase.stops:
             return _watched(request, start)
         run = start(request)
@@ -313,7 +373,7 @@ class BehavioralBackend(CrossbarBackend):
         return _outcome(run, moving(run, points, run.moves(points)), ())
 
     def _start(self, request: PhaseRequest, masks: Masks | None = None) -> PhaseRun:
-        run = PhaseRun(request, self.fidelity == "resistive", self.tolerances)
+        run = PhaseRun(request, self._wired, self.tolerances)
         if masks is not None:
             run.solver = solve_whole(run.prepared, masks)
         return run

@@ -81,13 +81,7 @@ class KeptReads:
     def _bound(run: PhaseRun) -> float:
         """Return how far a state may move in the phase; inf for a phase of another kind."""
         phase, arrays = run.request.phase, run.arrays
-        if (
-            run.prepared.joined is not None
-            or phase.kind not in KINDS
-            or phase.stops
-            or run.tolerances.refine > 1
-            or run.stochastic
-        ):
+        if phase.kind not in KINDS or phase.stops or run.tolerances.refine > 1 or run.stochastic:
             return np.inf
         if max(array.rows * array.columns for array in arrays) < LEAST:
             return np.inf

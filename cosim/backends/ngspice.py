@@ -195,6 +195,8 @@ class NgspiceBackend(CrossbarBackend):
             return self._circuit.mismatch(network)
         for array in network.arrays:
             device = array.device
+            if not device.linear and device.subcircuit(300.0) is None:
+                return f"device {device.name} is nonlinear and has no subcircuit, so ngspice cannot answer for it"
             if device.moves and kind not in (*READING, "wait") and device.subcircuit(300.0) is None:
                 return f"device {device.name} has no differential equation, so ngspice can read it but not answer a {kind} phase"
         return network_refusal(network, kind, self._limit_s, self._machine.klu)

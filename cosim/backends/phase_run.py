@@ -44,7 +44,8 @@ class Tolerances:
     voltages. ``coupling``: accepted difference between the states that the network was solved for and
     the states that came out. ``step``: accepted difference of two quadrature rules. ``move``: largest
     change in one step. ``power``: largest bend of the power in one step at constant drive, see `_bend`.
-    ``refine``: every stretch is cut into at least so many steps, and none is taken as still or weak (for convergence tests).
+    ``voltage``: largest error of the node voltages in one step where lines hold charge, as a part of the
+    largest. ``refine``: every stretch is cut into at least so many steps, and none is taken as still or weak (for convergence tests).
     """
 
     still: float = 1e-8
@@ -54,6 +55,7 @@ class Tolerances:
     step: float = 1e-5
     move: float = 0.15
     power: float = 1e-2
+    voltage: float = 1e-5
     refine: int = 1
 
 

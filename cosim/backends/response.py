@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.crossbar.backend import Energy
-from cosim.crossbar.circuit import Circuit, circuit, joined_floating_nets
 from cosim.crossbar.dense import DenseSystem
 from cosim.crossbar.drive import Phase
 from cosim.crossbar.lines import (
@@ -77,17 +76,13 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A network with its floating nets fixed; ``wires`` is False for fidelity ``ideal``.
-
-    ``joined`` is the whole circuit where a floating net joins several line ends, else None.
-    """
+    """A network with its floating nets fixed; ``wires`` is False for fidelity ``ideal``."""
 
     network: Network
     systems: tuple[LineSystem, ...]
     dense: tuple[DenseSystem | None, ...]
     sides: tuple[tuple[Side, Side, Side, Side], ...]
     wires: bool
-    joined: Circuit | None = None
 
 
 def _side(network: Network, ends: Ends | None, count: int, driven: tuple[bool, ...]) -> Side:
@@ -104,8 +99,6 @@ def prepare(network: Network, driven: tuple[bool, ...] | None, wires: bool) -> P
     """Return the line systems of a network whose nets are driven or floating as ``driven`` says; None: all driven."""
     if driven is None:
         driven = (True,) * len(network.nets)
-    if joined_floating_nets(network, driven):
-        return Prepared(network, (), (), (), wires, circuit(network, driven, wires))
     systems, sides = [], []
     factor = 1.0 if wires else 0.0
     for array in network.arrays:
@@ -153,8 +146,6 @@ def solve(
     ``conductance``: per array, what the lines see of each cell [S]. ``solver``: solves an array in place of
     `solve_array` and of the dense matrix of small arrays.
     """
-    if prepared.joined is not None:
-        return [_joined_response(prepared.joined, conductance, row) for row in drives]
     voltage = np.where(drives == drives, drives, 0.0)
     net_voltage, net_current = drives.copy(), np.zeros_like(voltage)
     residual = 0.0
@@ -188,22 +179,6 @@ def solve(
         )
         for k in range(len(drives))
     ]
-
-
-def _joined_response(joined: Circuit, conductance: tuple[FloatArray, ...], drive: FloatArray) -> Response:
-    """Return the response of a network in which floating nets join line ends."""
-    solution = joined.solve(drive, conductance)
-    parts = tuple(
-        ArrayResponse(
-            part.cell_voltage, part.cell_current, part.i_left, part.i_right, part.i_top, part.i_bottom
-        )
-        for part in solution.arrays
-    )
-    largest = max(
-        float(np.abs(end).max()) for part in parts for end in (part.left, part.right, part.top, part.bottom)
-    )
-    residual = solution.error_bound / largest if largest > 0 else 0.0
-    return Response(parts, solution.net_voltage, solution.net_current, residual)
 
 
 def solve_array(system: LineSystem, cells: FloatArray, drive: list[FloatArray]) -> LineSolution:

@@ -99,8 +99,6 @@ def plan(prepared: Prepared, temperature: float, still: float, move: float) -> P
     ``still``, ``move``: see `cosim.backends.behavioral.Tolerances`.
     """
     array = prepared.network.arrays[0]
-    if prepared.joined is not None:
-        return None
     if len(prepared.network.arrays) != 1 or array.rows * array.columns <= LARGEST or not numba_available():
         return None
     law = _law(array.device, temperature) if array.device.moves else None

@@ -2,21 +2,22 @@
 
 A net that no drive holds floats. Where it is the end of a single line, that line end is open and the net
 follows its last node; where it joins several line ends, its voltage is an unknown of its own, found from
-Kirchhoff's current law (`cosim.crossbar.joined`).
+Kirchhoff's current law (`cosim.crossbar.joined`). All arrays of one width and kind are one `LineStack`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.crossbar.joined import JoinedArray, JoinedNetwork, JoinedSolution
-from cosim.crossbar.lines import LineSystem
+from cosim.crossbar.joined import JoinedArray, JoinedNetwork, StackedSolution
+from cosim.crossbar.lines import DEFAULT_TOLERANCE, LineSystem
 from cosim.crossbar.network import CrossbarArray, Network
+from cosim.crossbar.stacks import Injection, LineStack, StackSolution
 from cosim.devices.base import FloatArray
 
 _TO_GROUND = 1.0
@@ -26,10 +27,51 @@ _LEAK = 1e-30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FollowingEnds:
-    """Floating nets at single line ends of an array, and the flat places of the nodes that they follow.
+class WireLoss:
+    """What the wires of a stack turn into heat.
 
-    ``places`` are indices into word and bit voltages laid out as ``(2, rows, columns)``.
+    ``word`` ``(rows, columns - 1)``, ``bit`` ``(rows - 1, columns)``: segments between nodes [ohm], 0
+    between two arrays. ``segments``, ``terminations``: end segments and line-end resistances [ohm] of
+    left, right ``(rows,)``, top, bottom ``(members, columns)``.
+    """
+
+    word: FloatArray
+    bit: FloatArray
+    segments: tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+    terminations: tuple[float | FloatArray, ...]
+
+    def powers(
+        self, solution: StackSolution, firsts: NDArray[np.intp], along: FloatArray, down: FloatArray
+    ) -> tuple[float, float]:
+        """Return the power in wires and in line ends [W].
+
+        ``along``, ``down``: what leaves the word and the bit lines at each node [A], ``(rows, columns)``.
+        """
+        flow = solution.left[:, None] - np.cumsum(along, axis=1)[:, :-1]
+        wires = float(np.vdot(flow * flow, self.word))
+        if len(down) > 1:
+            below = np.cumsum(down, axis=0)
+            starts = np.repeat(
+                solution.top + np.concatenate((np.zeros((1, down.shape[1])), below[firsts[1:-1] - 1])),
+                np.diff(firsts), axis=0,
+            )  # fmt: skip
+            flow = (starts - below)[:-1]
+            wires += float(np.vdot(flow * flow, self.bit))
+        ends = 0.0
+        for current, segment, termination in zip(
+            solution.ends, self.segments, self.terminations, strict=True
+        ):
+            squared = current * current
+            wires += float((squared * segment).sum())
+            ends += float((squared * termination).sum())
+        return wires, ends
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FollowingEnds:
+    """Floating nets at single line ends, and the flat places of the nodes that they follow.
+
+    ``places`` are indices into word and bit voltages of a stack laid out as ``(2, rows, columns)``.
     """
 
     nets: NDArray[np.intp]
@@ -38,21 +80,28 @@ class FollowingEnds:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Circuit:
-    """The joined lines of a network; `solve` takes cells, net voltages and injected currents."""
+    """The joined lines of a network; `solve` takes cells, net voltages and injected currents by stack."""
 
     joined: JoinedNetwork
     following: tuple[FollowingEnds, ...]
+    losses: tuple[WireLoss, ...]
 
-    def shunted(self, word: Sequence[FloatArray], bit: Sequence[FloatArray]) -> Circuit:
-        """Return the circuit with more conductance [S] from its word and bit nodes to 0 V."""
-        return replace(self, joined=self.joined.shunted(word, bit))
+    @property
+    def stacks(self) -> tuple[LineStack, ...]:
+        """The stacks, in the order of all that is given by stack."""
+        return self.joined.stacks
+
+    def shunted(self, shunts: Sequence[Injection]) -> Circuit:
+        """Return the circuit with more conductance [S] from its word and bit nodes to 0 V, by stack."""
+        return replace(self, joined=self.joined.shunted(shunts))
 
     def solve(
         self,
         net_voltage: FloatArray,
         conductance: Sequence[FloatArray],
-        injected: Sequence[tuple[FloatArray, FloatArray]] | None = None,
-    ) -> JoinedSolution:
+        injected: Sequence[Injection] | None = None,
+        tolerance: float = DEFAULT_TOLERANCE,
+    ) -> StackedSolution:
         """Solve for the floating nets, all nodes and all currents.
 
         Parameters
@@ -60,19 +109,26 @@ class Circuit:
         net_voltage
             Every net [V], ``(nets,)``; NaN where it floats.
         conductance
-            Per array, the cells [S], ``(rows, columns)``.
+            Cells of every stack [S], ``(rows, columns)``.
         injected
-            Per array, the currents injected into word and bit nodes [A], ``(rows, columns)`` each.
+            Currents injected into word and bit nodes of every stack [A], ``(rows, columns)`` each.
         """
-        solution = self.joined.solve(net_voltage, conductance, injected=injected)
-        for ends, part in zip(self.following, solution.arrays, strict=True):
-            nodes = np.concatenate((part.word_voltage.reshape(-1), part.bit_voltage.reshape(-1)))
-            solution.net_voltage[ends.nets] = nodes[ends.places]
+        solution = self.joined.solve_stacked(net_voltage, conductance, injected, tolerance=tolerance)
+        for ends, part in zip(self.following, solution.stacks, strict=True):
+            if ends.nets.size:
+                nodes = np.concatenate((part.word.reshape(-1), part.bit.reshape(-1)))
+                solution.net_voltage[ends.nets] = nodes[ends.places]
         return solution
 
 
-def joined_floating_nets(network: Network, driven: tuple[bool, ...]) -> tuple[str, ...]:
-    """Return the nets that float and join more than one line end."""
+def joins_floating_nets(network: Network, driven: Sequence[bool]) -> bool:
+    """Return whether a net that floats joins more than one line end."""
+    return bool(_joined_floating(network, driven))
+
+
+def _joined_floating(network: Network, driven: Sequence[bool]) -> tuple[str, ...]:
+    if all(driven):
+        return ()
     uses = Counter(
         net
         for array in network.arrays
@@ -83,41 +139,51 @@ def joined_floating_nets(network: Network, driven: tuple[bool, ...]) -> tuple[st
     return tuple(net for net, held in zip(network.nets, driven, strict=True) if not held and uses[net] > 1)
 
 
-def circuit(network: Network, driven: tuple[bool, ...], wires: bool, charged: bool = False) -> Circuit:
+def circuit(
+    network: Network,
+    driven: Sequence[bool],
+    *,
+    wires: bool = True,
+    charged: bool = False,
+    kinds: Sequence[Hashable] | None = None,
+) -> Circuit:
     """Return the circuit of a network whose nets are driven as ``driven`` says.
 
-    ``wires`` False leaves out all wire and line-end resistances (fidelity ``ideal``). ``charged``: nodes
-    will hold charge (see `Circuit.shunted`), so an array without any tied end keeps its voltages.
+    Parameters
+    ----------
+    wires
+        False leaves out all wire and line-end resistances (fidelity ``ideal``).
+    charged
+        Nodes will hold charge (see `Circuit.shunted`), so an array without any tied end keeps its voltages.
+    kinds
+        One value per array: only arrays of equal kind are stacked.
     """
     tied = dict(zip(network.nets, driven, strict=True))
-    tied.update(dict.fromkeys(joined_floating_nets(network, driven), True))
-    ground = _LEAK if charged else _TO_GROUND
-    parts = [_lines(network, array, tied, 1.0 if wires else 0.0, ground) for array in network.arrays]
-    joined = JoinedNetwork([part for part, _ in parts], len(network.nets))
-    return Circuit(joined, tuple(ends for _, ends in parts))
+    tied.update(dict.fromkeys(_joined_floating(network, driven), True))
+    factor, ground = 1.0 if wires else 0.0, _LEAK if charged else _TO_GROUND
+    parts = [_lines(network, array, tied, factor, ground) for array in network.arrays]
+    joined = JoinedNetwork(parts, len(network.nets), kinds)
+    following = tuple(_following(network, stack, tied) for stack in joined.stacks)
+    losses = tuple(_losses(network, stack, factor) for stack in joined.stacks)
+    return Circuit(joined, following, losses)
+
+
+def _sides(array: CrossbarArray) -> tuple[tuple[str | None, ...], ...]:
+    """Return the nets at left, right, top and bottom, None at open ends."""
+    sides = ((array.left, array.rows), (array.right, array.rows), (array.top, array.columns), (array.bottom, array.columns))  # fmt: skip
+    return tuple(names if names is not None else (None,) * count for names, count in sides)
 
 
 def _lines(
     network: Network, array: CrossbarArray, tied: dict[str, bool], factor: float, ground: float
-) -> tuple[JoinedArray, FollowingEnds]:
-    """Return the lines of one array with the net at every end, and the nets that follow a node."""
+) -> JoinedArray:
+    """Return the lines of one array with the net at every end."""
     rows, columns = array.shape
-    node = np.arange(2 * rows * columns).reshape(2, rows, columns)
-    sides = (
-        (array.left, rows, node[0, :, 0]),
-        (array.right, rows, node[0, :, -1]),
-        (array.top, columns, node[1, 0]),
-        (array.bottom, columns, node[1, -1]),
-    )
-    nets, following, places = [], [], []
-    for names, count, nodes in sides:
-        given = names if names is not None else (None,) * count
-        nets.append(np.array([network.net_index[n] if n and tied[n] else -1 for n in given], dtype=np.intp))
-        for name, place in zip(given, nodes.tolist(), strict=True):
-            if name is not None and not tied[name]:
-                following.append(network.net_index[name])
-                places.append(place)
-    word, bit = array.word_segments * factor, array.bit_segments * factor
+    nets = [
+        np.array([network.net_index[n] if n is not None and tied[n] else -1 for n in names], dtype=np.intp)
+        for names in _sides(array)
+    ]
+    word, bit = _scaled(array.word_segments, factor), _scaled(array.bit_segments, factor)
     segments = (word[:, 0], word[:, -1], bit[0], bit[-1])
     ends = (array.r_left, array.r_right, array.r_top, array.r_bottom)
     r_left, r_right, r_top, r_bottom = (
@@ -131,5 +197,53 @@ def _lines(
         rows, columns, word[:, 1:-1], bit[1:-1], r_left=r_left, r_right=r_right, r_top=r_top, r_bottom=r_bottom,
         shunt_word=shunt,
     )  # fmt: skip
-    part = JoinedArray(system, np.zeros((rows, columns)), *nets)
-    return part, FollowingEnds(np.array(following, dtype=np.intp), np.array(places, dtype=np.intp))
+    return JoinedArray(system, np.zeros((rows, columns)), *nets)
+
+
+def _scaled(segments: FloatArray, factor: float) -> FloatArray:
+    """Return the segments, or shorts where ``factor`` is 0; a broken one stays open."""
+    return segments if factor else np.where(np.isfinite(segments), 0.0, np.inf)
+
+
+def _following(network: Network, stack: LineStack, tied: dict[str, bool]) -> FollowingEnds:
+    """Return the floating nets at single line ends of a stack's members."""
+    node = np.arange(2 * stack.shape[0] * stack.shape[1]).reshape(2, *stack.shape)
+    nets: list[int] = []
+    places: list[int] = []
+    for k, first, end in zip(stack.members, stack.firsts[:-1], stack.firsts[1:], strict=True):
+        own = node[:, first:end]
+        nodes = (own[0, :, 0], own[0, :, -1], own[1, 0], own[1, -1])
+        for names, at in zip(_sides(network.arrays[k]), nodes, strict=True):
+            for name, place in zip(names, at.tolist(), strict=True):
+                if name is not None and not tied[name]:
+                    nets.append(network.net_index[name])
+                    places.append(place)
+    return FollowingEnds(np.array(nets, dtype=np.intp), np.array(places, dtype=np.intp))
+
+
+def _losses(network: Network, stack: LineStack, factor: float) -> WireLoss:
+    """Return the resistances of a stack that turn current into heat; open ones carry none."""
+    arrays = [network.arrays[k] for k in stack.members]
+    words = [_heating(array.word_segments, factor) for array in arrays]
+    bits = [_heating(array.bit_segments, factor) for array in arrays]
+    word = np.concatenate([part[:, 1:-1] for part in words])
+    between = np.zeros((1, stack.shape[1]))
+    inner = [np.concatenate((part[1:-1], between)) for part in bits]
+    segments = (
+        np.concatenate([part[:, 0] for part in words]),
+        np.concatenate([part[:, -1] for part in words]),
+        np.stack([part[0] for part in bits]),
+        np.stack([part[-1] for part in bits]),
+    )
+    rows = [array.rows for array in arrays]
+    terminations = (
+        factor * np.repeat([array.r_left for array in arrays], rows),
+        factor * np.repeat([array.r_right for array in arrays], rows),
+        factor * np.array([[array.r_top] for array in arrays]),
+        factor * np.array([[array.r_bottom] for array in arrays]),
+    )
+    return WireLoss(word, np.concatenate(inner)[:-1], segments, terminations)
+
+
+def _heating(segments: FloatArray, factor: float) -> FloatArray:
+    return np.where(np.isfinite(segments), factor, 0.0) * np.where(np.isfinite(segments), segments, 0.0)

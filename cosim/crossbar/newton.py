@@ -33,6 +33,8 @@ from cosim.crossbar.lines import (
 from cosim.errors import CrossbarError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike
 
     from cosim.crossbar.lines import FloatArray, Kernel
@@ -128,9 +130,9 @@ class _Newton:
         for _step in range(_MAX_STEPS):
             current, g = self.tangent(voltage)
             missing = 2.0 * float(np.abs(current - promised).sum()) + float(linear.stats[1])
-            if _step and missing <= tolerance * _largest(current):
+            if _step and missing <= tolerance * largest_line_current(current):
                 return self._answer(linear, current, g, missing)
-            at = self._limited(voltage, before, known, promised, current)
+            at = limited(lambda v: self.tangent(v)[0], voltage, (before, known), promised, current)
             if at is not voltage:
                 current, g = self.tangent(at)
             eta = min(0.1, max(1e-6, 0.5 * (missing / last) ** 1.5)) if last < np.inf else 0.1
@@ -162,33 +164,6 @@ class _Newton:
         self.count += int(solution.stats[0])
         return solution
 
-    def _limited(
-        self,
-        voltage: FloatArray,
-        before: FloatArray,
-        known: FloatArray,
-        promised: FloatArray,
-        current: FloatArray,
-    ) -> FloatArray:
-        """Where to take the tangents: closer to ``before`` (current ``known``) where a cell overshot.
-
-        On a line from ``before`` to ``voltage`` the current is taken as exponential, and followed to
-        the promised current; two rounds are enough for any stiffness met.
-        """
-        floor = 1e-3 * float(np.abs(promised).max())
-        base = np.maximum(np.abs(known), floor)
-        goal = np.maximum(np.abs(promised), base)
-        at = voltage
-        for _round in range(4):
-            over = np.abs(current) > _OVERSHOOT * goal
-            if not over.any():
-                break
-            part = np.log(goal[over] / base[over] + 1.0) / np.log(np.abs(current[over]) / base[over] + 1.0)
-            at = at.copy()
-            at[over] = before[over] + part * (at[over] - before[over])
-            current, _ = self.tangent(at)
-        return at
-
     def _answer(
         self, linear: LineSolution, current: FloatArray, g: FloatArray, missing: float
     ) -> LineSolution:
@@ -196,7 +171,7 @@ class _Newton:
         drive = tuple(v[0] for v in self.drive)
         ends = end_currents(self.system, current, -current, drive)
         level = float((g * (np.abs(linear.word_voltage) + np.abs(linear.bit_voltage))).sum())
-        stats = np.array([self.count, missing, level, _largest(current)])
+        stats = np.array([self.count, missing, level, largest_line_current(current)])
         return replace(
             linear,
             conductance=g,
@@ -209,6 +184,35 @@ class _Newton:
         )
 
 
-def _largest(current: FloatArray) -> float:
-    """Largest summed cell current of a line."""
+def limited(
+    current_at: Callable[[FloatArray], FloatArray],
+    voltage: FloatArray,
+    before: tuple[FloatArray, FloatArray],
+    promised: FloatArray,
+    current: FloatArray,
+) -> FloatArray:
+    """Return where to take the tangents: closer to ``before`` where a cell overshot, else ``voltage`` itself.
+
+    ``before``: voltage [V] and current [A] of the last tangents; ``promised``: currents of the last linear
+    solve; ``current``: those at ``voltage``. On a line from ``before`` to ``voltage`` the current is taken as
+    exponential, and followed to the promised current; a few rounds are enough for any stiffness met.
+    """
+    start, known = before
+    floor = 1e-3 * float(np.abs(promised).max())
+    base = np.maximum(np.abs(known), floor)
+    goal = np.maximum(np.abs(promised), base)
+    at = voltage
+    for _round in range(4):
+        over = np.abs(current) > _OVERSHOOT * goal
+        if not over.any():
+            break
+        part = np.log(goal[over] / base[over] + 1.0) / np.log(np.abs(current[over]) / base[over] + 1.0)
+        at = at.copy()
+        at[over] = start[over] + part * (at[over] - start[over])
+        current = current_at(at)
+    return at
+
+
+def largest_line_current(current: FloatArray) -> float:
+    """Return the largest summed cell current of a line [A]."""
     return max(float(np.abs(current.sum(axis=0)).max()), float(np.abs(current.sum(axis=1)).max()))

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from cosim.crossbar.lines import FloatArray
 
 GAMMA = 2.0 - sqrt(2.0)
-_NEW = 1.0 / (GAMMA * (2.0 - GAMMA))
-_OLD = (1.0 - GAMMA) ** 2 / (GAMMA * (2.0 - GAMMA))
-_ESTIMATE = 2.0 * (-3.0 * GAMMA**2 + 4.0 * GAMMA - 2.0) / (12.0 * (2.0 - GAMMA))
+BDF2_MIDDLE = 1.0 / (GAMMA * (2.0 - GAMMA))
+BDF2_START = (1.0 - GAMMA) ** 2 / (GAMMA * (2.0 - GAMMA))
+ERROR_WEIGHT = 2.0 * (-3.0 * GAMMA**2 + 4.0 * GAMMA - 2.0) / (12.0 * (2.0 - GAMMA))
 _SAME = 1e-9
 """Times closer than this part of the whole are one."""
 _KEPT = 12
@@ -136,8 +136,8 @@ class LineTransient:
         rate = 2.0 / (GAMMA * step)
         middle = self._stage(state, conductance, drives[0], rate, (state.word_charging, state.bit_charging))
         base = (
-            _NEW * middle.word_voltage - _OLD * state.word_voltage,
-            _NEW * middle.bit_voltage - _OLD * state.bit_voltage,
+            BDF2_MIDDLE * middle.word_voltage - BDF2_START * state.word_voltage,
+            BDF2_MIDDLE * middle.bit_voltage - BDF2_START * state.bit_voltage,
         )
         end = self._stage(state, conductance, drives[1], rate, base=base)
         return end, self._error(conductance, (state, middle, end), step, rate)
@@ -209,7 +209,7 @@ class LineTransient:
         rate: float,
     ) -> float:
         """Largest filtered error estimate of the node voltages [V]."""
-        a, b, c = _ESTIMATE / GAMMA, -_ESTIMATE / (GAMMA * (1.0 - GAMMA)), _ESTIMATE / (1.0 - GAMMA)
+        a, b, c = ERROR_WEIGHT / GAMMA, -ERROR_WEIGHT / (GAMMA * (1.0 - GAMMA)), ERROR_WEIGHT / (1.0 - GAMMA)
         first, middle, last = states
         word = step * rate * (a * first.word_charging + b * middle.word_charging + c * last.word_charging)
         bit = step * rate * (a * first.bit_charging + b * middle.bit_charging + c * last.bit_charging)

@@ -13,7 +13,7 @@ import numpy as np
 
 from cosim.errors import KtramError, UnknownKeyError
 from cosim.ktram.aat import AAT, AddressBook
-from cosim.ktram.fidelity import fidelity_for
+from cosim.ktram.fidelity import Fidelity, fidelity_for
 from cosim.ktram.instructions import FORWARD, Instruction, resolve
 from cosim.ktram.lane import NeuralLane
 from cosim.ktram.models import INIT_TYPES, MSSProfile, law_for
@@ -79,7 +79,7 @@ class Core:
         spaces_per_lane: int = 1,
         num_lanes: int = 1,
         model: str = "float",
-        fidelity: str = "ideal",
+        fidelity: str | Fidelity = "ideal",
         init: str = "medium",
         seed: Any = None,
         profile: MSSProfile | None = None,
@@ -104,10 +104,11 @@ class Core:
         self.crossbar_cols = _count("crossbar_cols", crossbar_cols)
         self.spaces_per_lane = _count("spaces_per_lane", spaces_per_lane)
         self.num_lanes = _count("num_lanes", num_lanes)
-        self.model_name, self.fidelity_name = model.lower(), fidelity.lower()
+        self.model_name = model.lower()
         self.init_name = init.lower()
         self.law = law_for(self.model_name, profile)
-        self.fidelity = fidelity_for(self.fidelity_name)
+        self.fidelity = fidelity if isinstance(fidelity, Fidelity) else fidelity_for(fidelity.lower())
+        self.fidelity_name = self.fidelity.name
         if self.init_name not in INIT_TYPES:
             raise UnknownKeyError(f"Core.init: must be one of {', '.join(INIT_TYPES)}, not '{init}'")
         self.profile = getattr(self.law, "profile", profile)

@@ -25,6 +25,7 @@ from cosim.crossbar.network import Cell
 from cosim.devices.base import DeviceModel
 from cosim.hardware import ArraySpec, WireGeometry
 from cosim.scenario import schema
+from cosim.scenario.schema_ktram import Tuples
 from cosim.units import Marker, TimeUnit, Unit, UnitOrIdeal, quantity_text
 
 OWN: Final = "cosim"
@@ -154,6 +155,8 @@ def form(hint: Any) -> str:
     """Return in words what a key of this type takes."""
     if hint in (schema.Table, schema.Rows):
         return "file or rows"
+    if hint == Tuples:
+        return "list of address tuples"
     if get_origin(hint) is tuple:
         return f"pair of {form(get_args(hint)[0])}"
     if schema.Rows in get_args(hint):
@@ -170,13 +173,15 @@ def form(hint: Any) -> str:
         return "backend" if inner[0] == dict[str, schema.BackendSection] else form(inner[0])
     if origin is Literal:
         return ", ".join(str(choice) for choice in inner)
+    if origin is list and inner[0] is int:
+        return "list of whole numbers"
     if origin is list:
         return "names" if get_origin(inner[0]) is Annotated else "list of sections"
     if origin is dict:
         return "sections by name" if inner[1] not in (str, float) else f"{form(inner[1])} by name"
     if inner:
         return " or ".join(dict.fromkeys(form(part) for part in inner if part is not NoneType))
-    return {int: "whole number", float: "number", str: "text"}.get(hint, "section")
+    return {int: "whole number", float: "number", str: "text", bool: "true or false"}.get(hint, "section")
 
 
 def default_value(value: Any, hint: Any) -> Any:

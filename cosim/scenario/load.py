@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from cosim.errors import CosimError, ScenarioError
 from cosim.hardware import Hardware
 from cosim.scenario.places import Document, KeyPath, merged, read_document, with_override
-from cosim.scenario.schema import NAME, BackendSection, ScenarioSection
+from cosim.scenario.schema import NAME, BackendSection, KtramScenarioSection, ScenarioSection
 
 _OWNED = re.compile(r"^[\w ]+\.(\w+(?:\.\w+)*): (.*)$", re.DOTALL)
 
@@ -49,6 +49,10 @@ class Scenario:
     def hardware(self) -> Hardware:
         """Hardware of the tiles."""
         h = self.section.hardware
+        if self.section.ktram is not None:
+            raise self.error(
+                ("ktram",), "a kT-RAM program has no hardware section, its core stands in ktram.core"
+            )
         try:
             return Hardware(
                 h.array,
@@ -217,7 +221,8 @@ def _with_bases(file: Path, shown: str, seen: tuple[Path, ...]) -> Document:
 def parse(document: Document, folder: Path) -> tuple[Scenario | None, list[ScenarioError]]:
     """Return the scenario, or every error of the document in the order of the file."""
     try:
-        section = ScenarioSection.model_validate(document.values)
+        kind = KtramScenarioSection if "ktram" in document.values else ScenarioSection
+        section = kind.model_validate(document.values)
     except ValidationError as error:
         errors = _sentences(error, document)
         return None, sorted(errors, key=lambda e: _line(e.place))

@@ -8,7 +8,8 @@ from typing import Any, get_type_hints
 
 from cosim.devices.base import DeviceModel
 from cosim.scenario.load import Scenario
-from cosim.scenario.schema import Section
+from cosim.scenario.schema import NOT_BESIDE_KTRAM
+from cosim.scenario.section import Section
 from cosim.units import Marker
 
 
@@ -17,6 +18,8 @@ def resolved_yaml(scenario: Scenario, folder: str = "inputs") -> str:
     from ruamel.yaml import YAML
 
     tree = _section(scenario.section)
+    if scenario.section.ktram is not None:
+        tree = {key: entry for key, entry in tree.items() if key not in NOT_BESIDE_KTRAM}
     for path, name in scenario.files():
         node: Any = tree
         for part in path[:-1]:

@@ -71,6 +71,8 @@ def run(
     the run: the result then holds what was done, and the error in ``failure``. Input that cannot be
     used raises an `InputError` (where it shows only after the first phase, it is a failure too).
     """
+    if scenario.section.ktram is not None:
+        return _run_ktram(scenario, backend, progress)
     trace = Trace()
     backends = Backends(
         scenario, backend, out / "netlists" if out is not None else None,
@@ -91,6 +93,20 @@ def run(
         described = backends.describe()
         backends.close()
     return _result(scenario, trace, described, began, failure)
+
+
+def _run_ktram(scenario: Scenario, backend: str | None, progress: Progress | None) -> Result:
+    from cosim.scenario.ktram import plan
+
+    if backend is not None:
+        raise scenario.error(
+            ("ktram",),
+            "a kT-RAM program at ideal fidelity has no circuit phases, so there is nothing for a backend, a netlist or a cross-check; use cosim run without --backend",
+        )
+    trace, began = Trace(), time.time()
+    with single_threaded():
+        plan(scenario).run(trace, progress)
+    return _result(scenario, trace, [], began, None)
 
 
 def _result(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from cosim.components.adc import Adc
 from cosim.components.comparator import Comparator
@@ -26,6 +26,8 @@ from cosim.errors import InputError
 from cosim.hardware import ArraySpec
 from cosim.report.baseline import DigitalBaseline
 from cosim.scenario.devices import DeviceEntry
+from cosim.scenario.schema_ktram import KtramSection
+from cosim.scenario.section import Section
 from cosim.units import Femtoseconds, Fraction, Kelvin, Second
 
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
@@ -53,14 +55,6 @@ def read_table(value: object) -> object:
 
 Table = Annotated[str | Rows, BeforeValidator(read_table)]
 """A matrix: the name of a file, or its rows."""
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=True, allow_inf_nan=False
-    )
 
 
 class HardwareSection(Section):
@@ -359,6 +353,9 @@ class ScenarioSection(Section):
     hardware: HardwareSection = Field(description="what the tiles are made of")
     tiles: dict[Name, TileSection] = Field(min_length=1, description="the tiles by name")
     program: list[Step] = Field(min_length=1, description="what happens, one step after the other")
+    ktram: KtramSection | None = Field(
+        default=None, description="a kT-RAM core and its program, in place of hardware, tiles and program"
+    )
     spice: SpiceSection = Field(default_factory=SpiceSection, description="how ngspice is run")
     baseline: DigitalBaseline | None = Field(
         default=None, description="a digital accelerator that does the same products, beside the summary"
@@ -368,6 +365,26 @@ class ScenarioSection(Section):
         alias="validate",
         description="how the run is checked against ngspice",
     )
+
+
+NOT_BESIDE_KTRAM = ("hardware", "tiles", "program", "spice", "validate")
+"""Keys that a scenario with a ``ktram`` section does not have."""
+
+
+class KtramScenarioSection(ScenarioSection):
+    """A scenario whose program is one of a kT-RAM core: it has no tiles."""
+
+    hardware: Any = Field(default=None, description="not used")
+    tiles: dict[Name, TileSection] = Field(default_factory=dict, description="none")
+    program: list[Step] = Field(default_factory=list, description="none")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_tiles(cls, values: Any) -> Any:
+        for key in NOT_BESIDE_KTRAM:
+            if isinstance(values, dict) and key in values:
+                raise InputError(f"scenario.{key}: must not stand beside ktram; leave one of them out")
+        return values
 
 
 def json_schema() -> dict[str, Any]:
@@ -380,7 +397,11 @@ def json_schema() -> dict[str, Any]:
         "type": "string",
         "description": "another scenario of the same folder, taken as base",
     }
-    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
+    schema["anyOf"] = [
+        {"required": schema.pop("required")},
+        {"required": ["schema_version", "name", "ktram"]},
+        {"required": ["extends"]},
+    ]
     schema["title"] = "cosim scenario"
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return schema

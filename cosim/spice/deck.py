@@ -117,7 +117,11 @@ def _plan(
     request: PhaseRequest, array: CrossbarArray, state: FloatArray, span: float, tolerance: float
 ) -> CellPlan:
     device, cell = array.device, array.cell
-    twin = device.subcircuit(request.temperature) if device.moves else None
+    twin = device.subcircuit(request.temperature) if device.moves or not device.linear else None
+    if twin is None and not device.linear and span > 0:
+        raise UnsupportedRequestError(
+            f"array {array.name}: the device model '{device.name}' is nonlinear and has no subcircuit, so ngspice cannot answer for it; use the behavioral backend for this phase"
+        )
     if device.moves and twin is None and span > 0 and request.phase.kind not in READING:
         raise UnsupportedRequestError(
             f"array {array.name}: the device model '{device.name}' has no differential equation, so ngspice can read but not {request.phase.kind} it; use the behavioral backend for this phase"
@@ -127,7 +131,11 @@ def _plan(
         gates = [request.phase.gate_level(gate) > cell.gate_threshold for gate in array.gates]
         on &= np.array(gates)[:, np.newaxis]
     conductance = np.broadcast_to(device.conductance(state), array.shape)
-    change = _largest_change(request, array, state, span) * on if twin is not None else np.zeros(array.shape)
+    change = (
+        _largest_change(request, array, state, span) * on
+        if twin is not None and device.moves
+        else np.zeros(array.shape)
+    )
     moving = on & ((change > tolerance) | (tolerance <= 0) | (not device.linear)) & (twin is not None)
     still = on & ~moving & (conductance > 0)
     resistance = np.divide(1.0, conductance, out=np.zeros(array.shape), where=conductance > 0)

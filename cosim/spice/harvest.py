@@ -132,9 +132,11 @@ class Harvest:
     def final_state(self, index: int) -> FloatArray:
         """Return the states at the end, inside their bounds; cells that were not live are aged in closed form."""
         array, live = self._request.network.arrays[index], self._plan.frame.live_cells[index]
+        if not array.device.moves:
+            return self._request.states[index]
         low, high = array.device.state_bounds()
         after: FloatArray = self._cells[index].state[-1]
-        if array.device.moves and len(live) < array.rows * array.columns:
+        if len(live) < array.rows * array.columns:
             aged = self._aged(index)
             aged[live.place] = after[live.place]
             after = aged

@@ -339,8 +339,10 @@ def test_requests_are_not_changed() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(UnsupportedRequestError, match="fidelity must be 'ideal' or 'resistive', not 'rc'"):
-        BehavioralBackend("rc")  # type: ignore[arg-type]
+    with pytest.raises(
+        UnsupportedRequestError, match="fidelity must be 'ideal', 'resistive' or 'rc', not 'exact'"
+    ):
+        BehavioralBackend("exact")  # type: ignore[arg-type]
     gated = single("t", (1, 1), FIRM, Cell("1T1R"), Segments())
     with pytest.raises(CrossbarError, match="gate net gl0 must hold one level"):
         run(gated, 1e-6, Phase("write", 9, {"gl0": pulse(1.8, rise_fs=1, width_fs=1, fall_fs=1)}))

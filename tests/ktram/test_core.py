@@ -297,3 +297,37 @@ def test_everything_public_is_there() -> None:
     assert set(ktram.__all__) <= set(dir(ktram))
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         ktram.nothing  # noqa: B018
+
+
+@pytest.mark.acceptance
+def test_print_agreement() -> None:
+    """Long traces of every model: bytes exactly, everything else to the last bit."""
+    print()  # noqa: T201
+    for model in MODELS:
+        for read_noise in (0.0, 0.02):
+            rng = np.random.default_rng(99)
+            core = Core(4, 4, 24, 2, model, init="medium_noise", seed=7, read_noise=read_noise)
+            plain = PlainCore(4, 4, 24, 2, model, "medium_noise", 7, read_noise)
+            worst, steps = 0.0, 4000
+            for _ in range(steps):
+                aat, name, lane = (
+                    random_tuple(rng, 24, 16),
+                    list(RULES)[rng.integers(14)],
+                    int(rng.integers(2)),
+                )
+                worst = max(
+                    worst, abs(core.evaluate(aat, name, lane) - plain.lanes[lane].evaluate(aat, name))
+                )
+            state = float(np.max(np.abs(core.state - state_of(plain))))
+            print(  # noqa: T201
+                f"{model:<5} read noise {read_noise:<4}: {steps} random instructions, largest difference y {worst:.1e}, state {state:.1e}"
+            )
+            assert worst <= 1e-12
+            assert state == 0.0 if model == "byte" else state <= 1e-12
+    for model in ("byte", "float", "rs"):
+        core = Core(1, 1, model=model, init="medium", seed=1, read_noise=0)
+        quoted = []
+        for feedback in ("RH", "RL"):
+            core.lane(0).run(np.zeros((5000, 1), dtype=int), ("FF", feedback))
+            quoted.append((round(core.evaluate((0,), "FF"), 7), core.read_gab(0, (0,))))
+        print(f"{model:<5} 5000 x (FF, RH), FF: {quoted[0]}; 5000 x (FF, RL), FF: {quoted[1]}")  # noqa: T201
