@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test check setup ngspice format bench accept-solver accept-updates accept-converters accept-spice accept-feedback accept-ktram accept-fit docs-generate clean
+.PHONY: demo test check setup ngspice format bench accept-solver accept-updates accept-converters accept-spice accept-devices accept-feedback accept-ktram accept-fit docs-generate clean
 
 demo: setup
 	$(BIN)/cosim run scenarios/quickstart.yaml --out out/quickstart
@@ -62,7 +62,7 @@ accept-spice: setup
 
 accept-fit: setup
 	$(BIN)/python benchmarks/fits.py --accept
-	$(BIN)/python -m pytest -m 'acceptance or not acceptance' tests/fit tests/docs/test_fitting_page.py
+	$(BIN)/python -m pytest tests/fit tests/docs/test_fitting_page.py
 
 accept-feedback: setup
 	$(BIN)/python benchmarks/lockstep.py --accept
@@ -73,9 +73,14 @@ accept-ktram: setup
 	$(BIN)/python benchmarks/ktram_lanes.py --accept
 	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram
 
+accept-devices: setup
+	$(BIN)/python benchmarks/devices.py --accept
+	$(BIN)/python -m pytest -m acceptance tests/conformance/test_device_suite.py
+
 docs-generate: setup
 	$(BIN)/cosim schema --out docs/scenario.schema.json
 	$(BIN)/python docs/generate_scenario.py
+	$(BIN)/python docs/generate_devices.py
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache

@@ -38,7 +38,7 @@ from cosim.crossbar.backend import (
 )
 from cosim.crossbar.circuit import joins_floating_nets
 from cosim.crossbar.drive import GroupedDrives, drive_table
-from cosim.crossbar.network import LiveNetwork, Network, live_network
+from cosim.crossbar.network import LiveNetwork, live_network
 from cosim.crossbar.stopping import Stop, effective_phase
 from cosim.devices.base import FloatArray
 from cosim.errors import UnsupportedRequestError
@@ -46,9 +46,6 @@ from cosim.rng import shell_uniforms
 from cosim.units import seconds
 
 __all__ = ["BehavioralBackend", "Tolerances"]
-
-
-_STOPS = "use the ngspice backend for such phases"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,10 +97,6 @@ def _circuit_outcome(
     charged: bool = True,
 ) -> _Outcome:
     """Answer a phase on any circuit; ``charged``: with the capacitance of the lines."""
-    if request.phase.stops:
-        raise UnsupportedRequestError(
-            f"stop conditions need linear cells, quasi-static lines and driven nets where arrays join: {_STOPS}"
-        )
     driven = tuple(net in request.phase.drives for net in request.network.nets)
     prepared = instant.plan(request.network, driven, wires, charged, conducting)
     run = CircuitRun(request, prepared, tolerances)
@@ -308,13 +301,6 @@ class BehavioralBackend(CrossbarBackend):
         self.reuse = reuse
         self._reads = KeptReads()
 
-    def stop_refusal(self, network: Network) -> str | None:
-        if self.fidelity == "rc" and network.has_capacitance:
-            return f"stop conditions need quasi-static lines: {_STOPS}"
-        if any(not array.device.linear for array in network.arrays):
-            return f"stop conditions need linear cells: {_STOPS}"
-        return None
-
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "fidelity": self.fidelity}
 
@@ -329,8 +315,11 @@ class BehavioralBackend(CrossbarBackend):
         return self.fidelity != "ideal"
 
     def run(self, request: PhaseRequest) -> PhaseResult:
+        charged = self.fidelity == "rc" and request.network.has_capacitance
+        if request.phase.stops and (charged or _general(request)):
+            return self._sampled(request)
         masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
-        if self.fidelity == "rc" and request.network.has_capacitance:
+        if charged:
             return _result(request, _circuit_outcome(request, masks, self._wired, self.tolerances))
         live = live_network(request.network, masks)
         start = self._start
@@ -351,6 +340,14 @@ class BehavioralBackend(CrossbarBackend):
             request = dataclasses.replace(request, phase=effective_phase(request.phase, outcome.stops))
         whole = live.network is request.network
         return _result(request, outcome) if whole else _expand(request, live, outcome)
+
+    def _sampled(self, request: PhaseRequest) -> PhaseResult:
+        """Answer a phase with stop conditions on a circuit whose steps cannot be watched."""
+        found = stops.sampled_stops(request, self.run)
+        result = self.run(dataclasses.replace(request, phase=effective_phase(request.phase, found)))
+        if not found:
+            return result
+        return dataclasses.replace(result, stops=tuple(found), applied=("stopped", *result.applied))
 
     def _run(self, request: PhaseRequest, start: stops.Start) -> _Outcome:
         """Answer a request on the conducting part of its network."""

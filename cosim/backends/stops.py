@@ -19,7 +19,7 @@ import numpy as np
 
 from cosim.backends.phase_run import PhaseRun, Point, States, moving, still, take_step
 from cosim.backends.response import Ledger, Response
-from cosim.crossbar.backend import PhaseRequest
+from cosim.crossbar.backend import PhaseRequest, PhaseResult
 from cosim.crossbar.drive import Phase, StopCondition
 from cosim.crossbar.network import Network
 from cosim.crossbar.stopping import (
@@ -28,6 +28,7 @@ from cosim.crossbar.stopping import (
     effective_phase,
     met,
     open_conditions,
+    plateau_fs,
     remainder,
 )
 from cosim.devices.base import FloatArray
@@ -35,6 +36,9 @@ from cosim.units import seconds
 
 _EARLY = 1e-3
 """Part of a step by which the phase is run less far than the first estimate of the crossing."""
+
+_SAMPLES = 12
+_FINE = 1e-4
 
 Start = Callable[[PhaseRequest], PhaseRun]
 
@@ -232,3 +236,67 @@ def _closer(request: PhaseRequest, step: _Step, near: Point, at: float) -> float
     else:
         low, high = at, 0.5 if at < 0.5 and middle >= 0 else 1.0
     return _root((0.0, at, 0.5, 1.0), values, low, high)
+
+
+def sampled_stops(request: PhaseRequest, answer: Callable[[PhaseRequest], PhaseResult]) -> list[Stop]:
+    """Return the stops of a phase on any circuit, from strobes of plain phases that ``answer`` runs.
+
+    For what `run_watched` does not see into. Each stretch between corners is sampled at `_SAMPLES` instants, the
+    interval with the first crossing again, until it is shorter than `_FINE` of the plateau; a quantity that
+    crosses twice between two samples is missed. Costs about four runs of the phase up to the crossing.
+    """
+    stops: list[Stop] = []
+    fine = max(1, round(_FINE * plateau_fs(request.phase)))
+    while conditions := open_conditions(request.phase, stops):
+        phase = effective_phase(request.phase, stops)
+        begin = max((stop.crossing_fs for stop in stops), default=0)
+        grid = _grid([begin, *(corner for corner in phase.corners_fs() if corner > begin)])
+        found = _first_sampled(request, phase, grid, conditions, answer)
+        while found is not None and found[1] - found[0] > fine:
+            closer = _first_sampled(request, phase, _grid(list(found[:2])), conditions, answer)
+            if closer is None:
+                break
+            found = closer
+        if found is None:
+            return stops
+        low, high, share, condition = found
+        stops.append(met(request.phase, condition, low + round(share * (high - low))))
+    return stops
+
+
+def _grid(corners: list[int]) -> list[int]:
+    parts = [
+        first + (last - first) * k // _SAMPLES
+        for first, last in itertools.pairwise(corners)
+        for k in range(_SAMPLES)
+    ]
+    return sorted({*parts, corners[-1]})
+
+
+def _first_sampled(
+    request: PhaseRequest,
+    phase: Phase,
+    grid: list[int],
+    conditions: Sequence[int],
+    answer: Callable[[PhaseRequest], PhaseResult],
+) -> tuple[int, int, float, int] | None:
+    """Return the samples around the first crossing [fs], the share of the way (straight), the condition; or None."""
+    plain = dataclasses.replace(phase, duration_fs=grid[-1], strobes_fs=tuple(grid), save=())
+    samples = answer(dataclasses.replace(request, phase=plain)).samples
+    found = []
+    for condition in conditions:
+        stop = request.phase.stops[condition]
+        if stop.net not in samples.nets:
+            continue
+        column = samples.nets.index(stop.net)
+        values = (samples.voltage if stop.quantity == "voltage" else samples.current)[:, column]
+        beyonds = [beyond(stop, value) for value in values.tolist()]
+        for k, (before, after) in enumerate(itertools.pairwise(beyonds)):
+            if before < 0 <= after:
+                share = before / (before - after)
+                found.append((grid[k] + share * (grid[k + 1] - grid[k]), k, share, condition))
+                break
+    if not found:
+        return None
+    _, k, share, condition = min(found)
+    return grid[k], grid[k + 1], share, condition

@@ -5,26 +5,36 @@ Names: `DeviceModel`, `Subcircuit`, the models, the registry `find`, `models`,
 """
 
 from cosim.devices.base import DeviceModel, FloatArray, Subcircuit
+from cosim.devices.data_driven import DataDriven
+from cosim.devices.fefet import Fefet
 from cosim.devices.ion_drift import IonDrift
 from cosim.devices.mss import Mss
 from cosim.devices.nonlinear_ion_drift import NonlinearIonDrift
 from cosim.devices.registry import find, find_preset, models, presets
 from cosim.devices.resistor import Resistor
 from cosim.devices.rs import RS_JSPICE, RS_KTRAM, Rs
+from cosim.devices.sky130_reram import Sky130Reram
+from cosim.devices.stanford import Stanford
+from cosim.devices.team import Team
 from cosim.devices.vteam import Vteam
 from cosim.devices.yakopcic import Yakopcic
 
 __all__ = [
     "RS_JSPICE",
     "RS_KTRAM",
+    "DataDriven",
     "DeviceModel",
+    "Fefet",
     "FloatArray",
     "IonDrift",
     "Mss",
     "NonlinearIonDrift",
     "Resistor",
     "Rs",
+    "Sky130Reram",
+    "Stanford",
     "Subcircuit",
+    "Team",
     "Vteam",
     "Yakopcic",
     "find",

@@ -83,8 +83,6 @@ class DeviceModel(ABC):
 
     name: ClassVar[str]
     """Name in scenarios and in the registry."""
-    linear: ClassVar[bool] = True
-    """Whether ``current`` is ``conductance(state) * voltage``."""
     moves: ClassVar[bool] = True
     """Whether the state can change at all."""
     affine: ClassVar[bool] = False
@@ -116,6 +114,11 @@ class DeviceModel(ABC):
         axes are those of the result too; ``duration`` is one number or an array that broadcasts with
         ``voltage``.
         """
+
+    @property
+    def linear(self) -> bool:
+        """Whether ``current`` is ``conductance(state) * voltage``."""
+        return True
 
     def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
         """Return a bound on the change of any state in ``duration`` [s] at any voltages from ``low`` to ``high`` [V].

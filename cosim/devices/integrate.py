@@ -1,24 +1,28 @@
-r"""Adaptive integration of :math:`\dot x = f(x)`, one step size per cell, for arrays of cells.
+r"""Integration of :math:`\dot x = f(x)` for arrays of cells, each with an equation and a step of its own.
 
-The voltage is constant over a pulse, so every cell has an autonomous equation of its own, whose solution is
-monotone. The method is the L-stable Rosenbrock pair RODAS4(3) of Hairer and Wanner ("Solving Ordinary
-Differential Equations II", 2nd ed., sec. IV.7 and code RODAS, method 1): fourth order, stiff equilibria
-cost no small steps. Cells that are done leave the arrays.
+The voltage is constant over a pulse, so every cell has one autonomous equation in one variable, and its solution is
+monotone. So time is a function of the state, :math:`t(x) = \int_{x_0}^{x} dx'/f(x')`, and the integral is all
+there is to solve: no step has to follow the speed, neither where it runs away nor where it dies out.
 
-The error of a step is held below ``tolerance`` times the range of the state; where the solution runs
-away (:math:`f' > 0`), below ``tolerance`` times the distance f/f' over which it does, since there an early
-error grows with the solution.
+The way is cut into pieces. On each, 1/f is taken at the nodes of the Gauss-Legendre rule and expanded in Legendre
+polynomials; a piece counts where the last two coefficients are below ``tolerance`` times the first (else it is
+halved), and then its duration is right to far less than that. The last piece is the one on which the
+pulse ends: the end is the root of the antiderivative of the expansion, found by Newton's method within a bracket. A
+piece that holds a zero of f is shortened, so a state comes as close to an equilibrium, or to the edge of a dead
+zone, as its time allows, or to 1e-10 of the range.
 
-The range ends in hard stops: outside of it f has its value at the end, and a state that gets there stays.
+The range ends in hard stops: a state that gets there stays. Cells are taken in blocks that fit the cache, and
+leave their block when they are done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
 from cosim.devices.base import FloatArray, Parameter
@@ -27,67 +31,26 @@ from cosim.errors import DeviceError
 Rate = Callable[..., FloatArray]
 """``rate(x, *arguments)``: dx/dt [1/s] for arrays of cells."""
 
-_GAMMA = 0.25
-_A = (
-    (),
-    (1.544,),
-    (0.9466785280815826, 0.2557011698983284),
-    (3.314825187068521, 2.896124015972201, 0.9986419139977817),
-    (1.221224509226641, 6.019134481288629, 12.53708332932087, -0.6878860361058950),
+ORDER: Final = 12
+NODES: Final[FloatArray] = np.asarray(legendre.leggauss(ORDER)[0], dtype=np.float64)
+EXPANSION: Final[FloatArray] = np.asarray(
+    np.linalg.inv(legendre.legvander(NODES, ORDER - 1)), dtype=np.float64
 )
-_C = (
-    (),
-    (-5.6688,),
-    (-2.430093356833875, -0.2063599157091915),
-    (-0.1073529058151375, -9.594562251023355, -20.47028614809616),
-    (7.496443313967647, -10.24680431464352, -33.99990352819905, 11.70890893206160),
-    (8.083246795921522, -7.981132988064893, -31.52159432874371, 16.31930543123136, -6.058818238834054),
-)
-_DIFFERENCE = 1e-5
-_MOST_STEPS = 100_000
+"""From values at the nodes to Legendre coefficients."""
+_BLOCK = 2048
+_CLOSEST = 1e-10
+_FIRST = 0.25
+_MOST_ROUNDS = 1000
+_NEWTON = 60
 
 
 @dataclass(frozen=True)
 class Range:
-    """Range of the state, and the accepted error of a step relative to it."""
+    """Range of the state, and the accepted size of the last coefficients of a piece."""
 
     low: float
     high: float
     tolerance: float
-
-
-def rosenbrock_step(
-    rate: Callable[[FloatArray], FloatArray], x: FloatArray, h: FloatArray, bounds: Range
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Return the states after a step, its length, its error and the accepted error; ``h`` is shortened where needed.
-
-    All are ``(cells,)``.
-    """
-
-    def held(z: FloatArray) -> FloatArray:
-        return rate(np.clip(z, bounds.low, bounds.high))
-
-    span = bounds.high - bounds.low
-    above, below = (
-        np.minimum(x + _DIFFERENCE * span, bounds.high),
-        np.maximum(x - _DIFFERENCE * span, bounds.low),
-    )
-    slope = (rate(above) - rate(below)) / (above - below)
-    start = rate(x)
-    grows = slope > 0
-    h = np.where(grows & (h * slope > 1.0), 1.0 / np.where(grows, slope, 1.0), h)
-    factor = 1.0 / (1.0 / (_GAMMA * h) - slope)
-    stages = [factor * start]
-    place = x
-    for a, c in zip(_A[1:], _C[1:5], strict=True):
-        place = x + sum(weight * stage for weight, stage in zip(a, stages, strict=True))
-        known = sum(weight * stage for weight, stage in zip(c, stages, strict=True))
-        stages.append(factor * (held(place) + known / h))
-    place = place + stages[4]
-    known = sum(weight * stage for weight, stage in zip(_C[5], stages, strict=True))
-    error = factor * (held(place) + known / h)
-    distance = np.where(grows, np.abs(start) / np.where(grows, slope, 1.0), span)
-    return place + error, h, np.abs(error), bounds.tolerance * np.minimum(distance, span)
 
 
 def integrate(
@@ -96,7 +59,7 @@ def integrate(
     """Return the states after ``duration`` [s]; state, arguments and duration broadcast with one another.
 
     ``arguments`` are handed to ``rate`` after the state: voltage, temperature and parameters, numbers or
-    arrays. Raises `DeviceError` for a rate that cannot be followed (not finite).
+    arrays. Raises `DeviceError` for a rate that is not finite, or that changes without end.
     """
     shape = np.broadcast_shapes(state.shape, np.shape(duration), *(np.shape(entry) for entry in arguments))
     x = np.array(np.broadcast_to(state, shape), dtype=np.float64).reshape(-1)
@@ -104,48 +67,80 @@ def integrate(
         float(np.reshape(entry, -1)[0]) if np.size(entry) == 1 else np.broadcast_to(entry, shape).reshape(-1)
         for entry in arguments
     ]
-    left = np.array(np.broadcast_to(duration, shape), dtype=np.float64).reshape(-1)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        _integrate(rate, x, columns, left, bounds)
+    time = np.broadcast_to(np.asarray(duration, dtype=np.float64), shape).reshape(-1)
+    for first in range(0, x.size, _BLOCK):
+        cells = slice(first, first + _BLOCK)
+        x[cells] = _block(rate, x[cells], _picked(columns, cells), time[cells], bounds)
     return x.reshape(shape)
 
 
-def _picked(columns: Sequence[Parameter], cells: NDArray[Any]) -> list[Parameter]:
+def _picked(columns: Sequence[Parameter], cells: NDArray[Any] | slice) -> list[Parameter]:
     return [entry[cells] if isinstance(entry, np.ndarray) else entry for entry in columns]
 
 
-def _bound(rate: Rate, arguments: Sequence[Parameter]) -> Callable[[FloatArray], FloatArray]:
-    return lambda x: rate(x, *arguments)
-
-
-def _integrate(
-    rate: Rate, x: FloatArray, columns: Sequence[Parameter], left: FloatArray, bounds: Range
-) -> None:
-    """Advance ``x`` (cells,) in place until no time is left."""
+def _block(
+    rate: Rate, x: FloatArray, columns: Sequence[Parameter], time: FloatArray, bounds: Range
+) -> FloatArray:
+    """Return the states of one block of cells, all (cells,)."""
     span = bounds.high - bounds.low
     speed = rate(x, *columns)
     if not np.isfinite(speed).all():
         raise DeviceError("the rate of change of a device is not finite; check its parameters")
-    cells = np.flatnonzero((speed != 0) & (left > 0))
-    y, rest, given = x[cells], left[cells], _picked(columns, cells)
-    rises = speed[cells] > 0
-    h = np.minimum(rest, 0.05 * span / np.abs(speed[cells]))
-    for _ in range(_MOST_STEPS):
+    result = x.copy()
+    cells = np.flatnonzero((speed != 0) & (time > 0))
+    y, left, given, speed = x[cells], time[cells], _picked(columns, cells), speed[cells]
+    goal = np.where(speed > 0, bounds.high, bounds.low)
+    width = np.clip(2.0 * np.abs(speed) * left, 1e-3 * _CLOSEST * span, _FIRST * span)
+    for _ in range(_MOST_ROUNDS):
         if cells.size == 0:
-            return
-        after, h, error, accepted = rosenbrock_step(_bound(rate, given), y, h, bounds)
-        ratio = error / accepted
-        good = ratio <= 1.0
-        y = np.where(good, after, y)
-        rest = np.where(good, rest - h, rest)
-        growth = np.clip(0.9 * np.maximum(ratio, 1e-10) ** -0.25, 0.2, 6.0)
-        h = np.minimum(h * np.where(np.isfinite(growth), growth, 0.1), rest)
-        done = good & ((rest <= 0) | np.where(rises, y >= bounds.high, y <= bounds.low))
+            return result
+        end = np.where(goal > y, np.minimum(y + width, goal), np.maximum(y - width, goal))
+        half = 0.5 * (end - y)
+        sampled = rate(y + half * (1.0 + NODES[:, np.newaxis]), *given)
+        ahead = (sampled * half > 0).all(axis=0)
+        pace = np.divide(half, sampled, out=np.ones_like(sampled), where=ahead)
+        coefficients = EXPANSION @ pace
+        duration = 2.0 * coefficients[0]
+        tail = np.abs(coefficients[-2:]).sum(axis=0) / np.abs(coefficients[0])
+        # Pieces this short count in any case: rounding of f near its zeros may keep the tail up.
+        short = width < _CLOSEST * span
+        good = ahead & ((tail <= bounds.tolerance) | short)
+        last = good & (duration >= left)
+        if last.any():
+            y[last] += half[last] * _root(coefficients[:, last], left[last])
+        passed = good & ~last
+        y = np.where(passed, end, y)
+        left = np.where(passed, left - duration, left)
+        growth = 0.8 * (bounds.tolerance / np.maximum(tail, 1e-300)) ** (1.0 / (ORDER - 1))
+        width *= np.where(ahead, np.clip(growth, np.where(short, 2.0, 0.2), 4.0), 0.25)
+        done = last | (passed & (y == goal)) | (~ahead & short) | (half == 0)
         if done.any():
-            x[cells[done]] = np.clip(y[done], bounds.low, bounds.high)
+            result[cells[done]] = y[done]
             keep = ~done
-            cells, y, rest, h, rises = cells[keep], y[keep], rest[keep], h[keep], rises[keep]
+            cells, y, left, goal, width = cells[keep], y[keep], left[keep], goal[keep], width[keep]
             given = _picked(given, keep)
     raise DeviceError(
-        f"the rate of change of a device at state {y[0]:g} cannot be followed; check its parameters"
+        f"the rate of change of a device near state {y[0]:g} cannot be followed; check its parameters"
     )
+
+
+def _root(coefficients: FloatArray, time: FloatArray) -> FloatArray:
+    """Return the places (0 to 2, from the start of each piece) where the expansion's integral is ``time``.
+
+    ``coefficients`` (order, pieces) are those of the pace dt/ds; the integral rises all along the piece.
+    """
+    whole = legendre.legint(coefficients, lbnd=-1, axis=0)
+    low, high = np.full(time.shape, -1.0), np.full(time.shape, 1.0)
+    s: FloatArray = np.clip(time / coefficients[0] - 1.0, -1.0, 1.0)
+    for _ in range(_NEWTON):
+        missed = legendre.legval(s, whole, tensor=False) - time
+        pace = legendre.legval(s, coefficients, tensor=False)
+        low, high = np.where(missed < 0, s, low), np.where(missed > 0, s, high)
+        step = s - missed / pace
+        following = np.where((step > low) & (step < high), step, 0.5 * (low + high))
+        settled = bool(np.all(np.abs(following - s) <= 1e-14 * (1.0 + s)))
+        s = following
+        if settled:
+            break
+    result: FloatArray = s + 1.0
+    return result

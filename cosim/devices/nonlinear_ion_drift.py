@@ -38,7 +38,6 @@ class NonlinearIonDrift(RateModel):
     """Nonlinear ion drift; the state is the normalized width x of the doped region, 0 to 1."""
 
     name: ClassVar[str] = "nonlinear_ion_drift"
-    linear: ClassVar[bool] = False
     accuracy: ClassVar[float] = 1e-8
     reference: ClassVar[str] = (
         "Yang et al., Nature Nanotechnology 3, 429 (2008); Lehtonen and Laiho, CNNA 2010"
@@ -66,6 +65,10 @@ class NonlinearIonDrift(RateModel):
         check_positive(self)
         check(self.m % 2 == 1, self.name, "m", "odd", self.m)
         check_margin(self, self.margin)
+
+    @property
+    def linear(self) -> bool:
+        return False
 
     def state_bounds(self) -> tuple[float, float]:
         """Return 0 and 1, or the ends less the margin where the window is zero there."""

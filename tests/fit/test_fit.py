@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cosim
-from cosim.devices import Mss, Resistor, Rs, find
+from cosim.devices import Mss, Resistor, Rs
 from cosim.devices.base import DeviceModel
 from cosim.errors import DeviceError, FitError
 from cosim.fit import Loop, PulseTrain, Setup, fit, read_measurement
@@ -42,16 +42,6 @@ def test_known_parameters_come_back_within_5_percent(device: Mss | Rs) -> None:
         low, high = entry.interval
         assert low < entry.value < high
     assert found.r_squared > 0.99
-
-
-@pytest.mark.acceptance
-def test_vteam_comes_back_within_5_percent() -> None:
-    device = find("vteam")(
-        r_on=2e3, r_off=6e4, v_on=0.15, v_off=0.08, k_on=3e-6, k_off=2e-6, alpha_on=2.0, alpha_off=1.5
-    )
-    found = fit(type(device), synthetic(device, noise=0.002), survey=64, starts=4)
-    for entry in found.parameters:
-        assert entry.value == pytest.approx(getattr(device, entry.name), rel=0.05), entry
 
 
 def test_the_same_seed_gives_the_same_fit() -> None:

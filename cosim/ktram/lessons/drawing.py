@@ -53,9 +53,11 @@ def labelled_bars(
     color: str | list[str],
     text: str = "{:.3f}",
 ) -> None:
-    """Draw one bar for each name with its height written above."""
+    """Draw one bar for each name with its height written inside."""
     bars = ax.bar(names, heights, color=color, edgecolor="0.3", linewidth=0.6)
-    ax.bar_label(bars, [text.format(height) for height in heights], fontsize=7, padding=2)
+    ax.bar_label(
+        bars, [text.format(height) for height in heights], label_type="center", color="w", fontsize=8
+    )
 
 
 def matrix(ax: Axes, values: NDArray[Any], row_names: list[str], column_names: list[str], title: str) -> None:

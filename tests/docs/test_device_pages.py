@@ -1,0 +1,41 @@
+"""The pages of the device models: up to date, and their figures made anew."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def module() -> Any:
+    spec = importlib.util.spec_from_file_location("generate_devices", DOCS / "generate_devices.py")
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+PAGES = module()
+
+
+@pytest.mark.parametrize("name", PAGES.OURS)
+def test_page_and_figure(name: str, tmp_path: Path) -> None:
+    """The page says what the module declares; the curves agree with the published equation, and both move."""
+    device = PAGES.with_equation()[name]
+    page = DOCS / "devices" / f"{name}.md"
+    assert page.read_text() == PAGES.page(name, device), "run make docs-generate"
+    found = PAGES.loop(name, device)
+    low, high = device.state_bounds()
+    ours = np.interp(found.at, found.time, found.state)
+    assert np.abs(ours - found.solved).max() < 5e-3 * (high - low)
+    assert np.ptp(found.solved) > 0.05 * (high - low)
+    assert np.all(found.voltage * found.current >= 0)
+    PAGES.draw(name, device, found, tmp_path / "figure.svg")
+    assert (tmp_path / "figure.svg").stat().st_size > 5000
+    assert (DOCS / "devices" / f"{name}.svg").stat().st_size > 5000
