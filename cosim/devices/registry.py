@@ -67,6 +67,7 @@ _PRESET_SOURCES: Mapping[str, str] = {
     "nonlinear-ion-drift-team": "nonlinear_ion_drift: beta and chi of the preset, the rest its sourced defaults",
     "vteam-memtorch": "VTEAM set of MemTorch, Lammie et al., arXiv 2004.10971",
     "yakopcic-sample": "Yakopcic et al., IEEE TCAD 32(8), 1201 (2013), sample set",
+    "sky130-reram": "SkyWater SKY130 open PDK, model of its ReRAM cell, defaults of sky130_reram",
     "mss-firm": "cosim: mss with firm thresholds and the range of TaOx/HfOx RRAM, Wu et al., VLSI Technology 2018",
     "mss-knowm-w-sdc": "cosim: fit to 18 measured loops of two W+SDC devices, Knowm Memristor Discovery, Knowm Inc., 2020",
 }
