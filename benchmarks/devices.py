@@ -207,7 +207,7 @@ def pulse_law() -> tuple[float, float, float, float]:
     (v_set, width), (v_reset, _) = device.programming_pulse(KELVIN)
     volts, duration = np.where(count > 0, v_set, -v_reset), np.abs(count) * width
     ways: dict[str, Callable[[], np.ndarray]] = {
-        "law": lambda: np.clip(device.after_pulses(x, count), 0.0, 1.0),
+        "law": lambda: device.pulsed(x, count),
         "loop": lambda: masked_loop(device, x, count),
         "advance": lambda: device.advance(x, volts, duration, KELVIN),
     }

@@ -28,7 +28,7 @@ WU = "MLP-NeuroSim 3.0 manual, table II; Wu et al., VLSI Technology 2018"
 OFF = "cosim: off unless asked for"
 _HALF_SELECT = "cosim: halfway between a half-selected cell and the full amplitude"
 _BLOCK = 8192
-"""Cells that `PulseModel.advance` treats at a time in a large array."""
+"""Cells that `PulseModel.pulsed` treats at a time in a large array."""
 _SINGLE = 1000.0
 """Pulses of one phase that `iterated` takes one at a time."""
 _BATCH = 1e-4
@@ -103,15 +103,17 @@ class PulseModel(DeviceModel):
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:
         """Return the mean state after ``duration`` [s]; the temperature has no effect."""
-        if state.ndim != 2 or state.size < 2 * _BLOCK or voltage.shape != state.shape or self.varied:
-            return np.clip(self.after_pulses(state, duration * self.pulse_rate(voltage)), 0.0, 1.0)
+        return self.pulsed(state, duration * self.pulse_rate(voltage))
+
+    def pulsed(self, state: FloatArray, count: FloatArray) -> FloatArray:
+        """Return the mean state after ``count`` pulses, held in 0..1."""
+        if state.ndim != 2 or state.size < 2 * _BLOCK or count.shape != state.shape or self.varied:
+            return np.clip(self.after_pulses(state, count), 0.0, 1.0)
         # Block by block, so that what lies between two formulas stays in the cache.
         result, rows = np.empty(state.shape), max(1, _BLOCK // state.shape[1])
-        whole = np.broadcast_to(duration, state.shape)
         for first in range(0, state.shape[0], rows):
             k = slice(first, first + rows)
-            mean = self.after_pulses(state[k], whole[k] * self.pulse_rate(voltage[k]))
-            np.clip(mean, 0.0, 1.0, out=result[k])
+            np.clip(self.after_pulses(state[k], count[k]), 0.0, 1.0, out=result[k])
         return result
 
     def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:

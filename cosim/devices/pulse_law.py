@@ -102,10 +102,10 @@ class PulseLaw(PulseModel):
         """Return the state n pulses on along the curve of the pulses' sign."""
         if np.size(count) > _TABLED and not self.varied:
             nearest = np.rint(count)
-            apart = count - nearest
-            if max(nearest.max(), -nearest.min()) <= _TABLED and max(apart.max(), -apart.min()) < _ROUNDING:
-                index = nearest.astype(np.intp) + _TABLED
-                return np.add(state * self._whole[0].take(index), self._whole[1].take(index))
+            apart = np.abs(count - nearest).max()
+            if apart < _ROUNDING and max(nearest.max(), -nearest.min()) <= _TABLED:
+                index, (factor, shift) = (nearest + _TABLED).astype(np.intp), self._whole
+                return np.add(factor.take(index, mode="clip") * state, shift.take(index, mode="clip"))
         scale, shift = self._affine(count)
         return np.add(state, scale * state + shift)
 

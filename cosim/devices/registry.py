@@ -97,9 +97,15 @@ def models() -> Mapping[str, type[DeviceModel]]:
     return found
 
 
+@cache
 def presets() -> Mapping[str, DeviceModel]:
-    """Return the parameter sets that have a name of their own."""
-    return _PRESETS
+    """Return the parameter sets that have a name of their own, ours and those of other packages."""
+    found = dict(_PRESETS)
+    for point in entry_points(group="cosim.device_presets"):
+        offered = point.load()
+        for name, value in ({point.name: offered} if isinstance(offered, DeviceModel) else offered).items():
+            found.setdefault(name, value)
+    return found
 
 
 def preset_sources() -> Mapping[str, str]:
@@ -117,9 +123,10 @@ def find(name: str) -> type[DeviceModel]:
 
 def find_preset(name: str) -> DeviceModel:
     """Return the preset called ``name``; `UnknownNameError` lists the known ones."""
-    if name not in _PRESETS:
-        raise UnknownNameError(unknown("device preset", name, _PRESETS))
-    return _PRESETS[name]
+    known = presets()
+    if name not in known:
+        raise UnknownNameError(unknown("device preset", name, known))
+    return known[name]
 
 
 def unknown(what: str, name: str, known: Mapping[str, object]) -> str:

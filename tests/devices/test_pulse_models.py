@@ -174,6 +174,18 @@ def test_noise_of_a_step_model_is_a_part_of_its_step() -> None:
     assert find_preset("pulse-law-ag-a-si").stochastic
 
 
+@pytest.mark.parametrize("cells", [(1, 200), (200, 200)])
+def test_large_arrays_are_looked_up_to_the_same_states(cells: tuple[int, int]) -> None:
+    device, rng = PulseLaw(), np.random.default_rng(6)
+    state, count = rng.uniform(size=(200, 200)), rng.integers(-70, 71, cells).astype(float)
+    count[0, :20] = rng.uniform(-3, 3, 20)
+    found = device.pulsed(state, count)
+    few = np.array([device.pulsed(state[k, :60], count[k % cells[0], :60]) for k in range(200)])
+    assert np.allclose(found[:, :60], few, rtol=0, atol=1e-14)
+    still = device.pulsed(state, np.zeros(cells))
+    assert np.array_equal(still, state)
+
+
 def test_parameters_per_cell() -> None:
     labels = np.array([[0.0, 1.0, 4.88]])
     device = PulseLaw(nonlinearity_set=labels, nonlinearity_reset=-labels)  # type: ignore[arg-type]
