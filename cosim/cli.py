@@ -250,7 +250,7 @@ def devices(as_json: AsJson = False) -> None:
         for key, leaf in entry["parameters"].items():
             typer.echo(f"    {key:<10} {leaf['default']:<14} {leaf['doc']} ({leaf['source']})")
     for name, model in content["presets"].items():
-        typer.echo(f"preset {name}: model {model}")
+        typer.echo(f"preset {name}: model {model} ({content['preset_sources'][name]})")
 
 
 @app.command()

@@ -23,6 +23,7 @@ from cosim.crossbar.network import single as single_network
 from cosim.crossbar.wires import REFERENCE_TEMPERATURE, GeometryWire, NodeWire, Wire
 from cosim.devices.base import DeviceModel
 from cosim.devices.registry import find_preset
+from cosim.devices.variation import Streams, Variation, varied_device
 from cosim.errors import UnitError
 from cosim.records import Formula
 from cosim.units import FaradOrIdeal, Kelvin, Marker, Metre, OhmOrIdeal, SquareMetre, check, quantity
@@ -168,6 +169,7 @@ class Hardware:
     sequencer: Sequencer = field(default_factory=Sequencer)
     comparator: Comparator = field(default_factory=Comparator)
     temperature: Kelvin = 300.0
+    variation: Variation = field(default_factory=Variation)
 
     def __post_init__(self) -> None:
         check(
@@ -195,6 +197,11 @@ class Hardware:
             r_source=self.driver.output_resistance,
             r_sink=self.sense.line_resistance,
         )
+
+    def varied_network(self, name: str, streams: Streams) -> Network:
+        """Return the network of one array whose cells differ as `variation` says, drawn from ``streams``."""
+        shape = (self.array.rows, self.array.columns)
+        return self.replace(device=varied_device(self.device, self.variation, shape, streams)).network(name)
 
     def line_capacitance(self) -> LineCapacitance:
         """Return the capacitance of whole lines [F]: one segment more than crossings; gates like words."""

@@ -76,19 +76,21 @@ class System:
 
         Raises `UnsupportedRequestError` where a backend cannot answer its kind of phase.
         """
-        network = hardware.network(name)
+        network = hardware.varied_network(name, lambda part: stream(self.seed, f"tiles/{name}/{part}"))
         if charged:
             _, _, capacitance = hardware.array.wires.segment(hardware.temperature)
             network = with_capacitance(network, capacitance, capacitance)
+        device = network.arrays[0].device
         refusals(network, backends)
         shape = (hardware.array.rows, hardware.array.columns)
         if conductance is None:
-            state = hardware.device.initial_state(shape, stream(self.seed, f"tiles/{name}/initial"))
+            state = device.initial_state(shape, stream(self.seed, f"tiles/{name}/initial"))
         else:
-            state = hardware.device.state_for(np.asarray(conductance, dtype=np.float64))
+            state = device.state_for(np.asarray(conductance, dtype=np.float64))
         tile = Tile(
             self.environment, self.trace, name, network, state, hardware.periphery, hardware.line_capacitance(),
             backends, adc_bank=self._adc_bank(hardware), temperature=hardware.temperature, seed=self.seed,
+            c2c=hardware.variation.c2c,
         )  # fmt: skip
         self.tiles[name] = tile
         self._register(name, hardware)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from cosim.devices.registry import models, presets
 from cosim.scenario.devices import quantity_default
@@ -121,7 +121,11 @@ def _form(model: type[Any], name: str) -> str:
     from cosim.scenario.devices import field_units
 
     unit = field_units(model).get(name)
-    return f"quantity [{unit}]" if unit else "whole number"
+    if unit:
+        return f"quantity [{unit}]"
+    kind = str(get_type_hints(model)[name])
+    forms = (("tuple", "list of numbers"), ("float", "number"), ("str", "text"), ("Literal", "text"))
+    return next((form for part, form in forms if part in kind), "whole number")
 
 
 if __name__ == "__main__":

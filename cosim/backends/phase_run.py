@@ -268,6 +268,8 @@ def still(run: PhaseRun, points: list[Point]) -> States | None:
         changes, exposures = run.quick_moves(*single)
     else:
         moves = run.moves(points)
+        if run.largest([np.abs(change).sum(axis=0) for change in moves.change]) > run.tolerances.still:
+            return None  # two movements may cancel each other, and are none the less
         changes = [change.sum(axis=0) for change in moves.change]
         exposures = [exposure.sum(axis=0) for exposure in moves.exposure]
     if run.largest(changes) > run.tolerances.still:
@@ -281,42 +283,61 @@ def still(run: PhaseRun, points: list[Point]) -> States | None:
 
 
 def moving(run: PhaseRun, points: list[Point], moves: _Moves) -> States:
-    """Integrate the phase with moving states; returns the final ones."""
-    current, travelled = points[0], 0.0
+    """Integrate the phase with moving states; returns the final ones.
+
+    What the network of the start says about a stretch counts only as long as the states are still those of the
+    start; after that the stretch is judged by the network as it then is.
+    """
+    current = points[0]
     run.responses[run.corners[0]] = current.response
     for k in range(len(run.lengths)):
-        changes = [change[k] for change in moves.change]
-        expected = run.largest(changes)
-        if run.tolerances.refine == 1 and expected <= run.tolerances.weak:
-            fresh = travelled <= run.tolerances.weak
-            current = _weak(run, current, k, moves, points[k + 1] if fresh else None)
+        travelled = run.largest([a - b for a, b in zip(current.states, run.request.states, strict=True)])
+        little = run.tolerances.weak
+        if travelled <= run.tolerances.weak:
+            end = points[k + 1].response
+            expected = [change[k] for change in moves.change], [exposure[k] for exposure in moves.exposure]
         else:
-            exposures = [exposure[k] for exposure in moves.exposure]
-            current = _strong(run, current, points, k, (changes, exposures))
-        travelled += expected
+            current = _solved_again(run, current, k)
+            end = _end_response(run, current, k)
+            expected = _step_moves(run, current, end, run.lengths[k])
+            if end is current.response:
+                little = run.tolerances.coupling  # strobes see the states move where no drive does
+        if run.tolerances.refine == 1 and run.largest(expected[0]) <= little:
+            current = _weak(run, current, k, expected, end)
+        else:
+            current = _strong(run, current, points, k, expected)
         run.responses[run.corners[k + 1]] = current.response
     return current.states
 
 
-def _weak(run: PhaseRun, start: Point, k: int, moves: _Moves, known: Point | None) -> Point:
-    """Advance over a stretch that moves little: conductances fixed, voltages as in the frozen network."""
+def _solved_again(run: PhaseRun, current: Point, k: int) -> Point:
+    """Return the point at the begin of stretch ``k``, solved for its states if it was solved for others."""
+    apart = run.largest([a - b for a, b in zip(current.states, current.solved, strict=True)])
+    return run.point(run.table[k], current.states) if apart > run.tolerances.weak else current
+
+
+def _end_response(run: PhaseRun, start: Point, k: int) -> Response:
+    """Return the network at the end of stretch ``k``, the states as at its begin."""
     drives = run.table[k + 1]
-    if known is not None:
-        response = known.response
-    elif np.array_equal(drives, run.table[k], equal_nan=True):
-        response = start.response
-    elif not np.any(np.abs(drives) > 0):
-        response = network.silent(run.prepared, drives)
-    else:
-        _, seen = run.conductances(start.solved)
-        response = network.solve(run.prepared, seen, drives[None, :], run.solver)[0]
+    if np.array_equal(drives, run.table[k], equal_nan=True):
+        return start.response
+    if not np.any(np.abs(drives) > 0):
+        return network.silent(run.prepared, drives)
+    _, seen = run.conductances(start.solved)
+    return network.solve(run.prepared, seen, drives[None, :], run.solver)[0]
+
+
+def _weak(
+    run: PhaseRun, start: Point, k: int, moves: tuple[list[FloatArray], list[FloatArray]], end: Response
+) -> Point:
+    """Advance over a stretch that moves little: conductances fixed, voltages between those of both ends."""
     if run.watch is not None:
-        run.watch(k, 0.0, 1.0, start, (start.response, response))
-    run.ledger.linear(start.response, response, start.device, run.lengths[k])
-    for sums, exposure in zip(run.exposure, moves.exposure, strict=True):
-        sums += exposure[k]
-    states = tuple(state + change[k] for state, change in zip(start.states, moves.change, strict=True))
-    return Point(states, start.solved, start.device, response)
+        run.watch(k, 0.0, 1.0, start, (start.response, end))
+    run.ledger.linear(start.response, end, start.device, run.lengths[k])
+    for sums, exposure in zip(run.exposure, moves[1], strict=True):
+        sums += exposure
+    states = tuple(state + change for state, change in zip(start.states, moves[0], strict=True))
+    return Point(states, start.solved, start.device, end)
 
 
 def _strong(

@@ -25,10 +25,11 @@ from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
 from cosim.components.turn import Turn
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, ReadAnswers
-from cosim.crossbar.drive import Phase
+from cosim.crossbar.drive import Phase, pulse_count
 from cosim.crossbar.network import CrossbarArray, Network
 from cosim.crossbar.settling import Settling, settling
 from cosim.devices.base import DeviceModel, FloatArray
+from cosim.devices.variation import cycle_to_cycle
 from cosim.errors import CosimError, InputError, PhaseError, UnsupportedRequestError
 from cosim.records import BusyRecord, Formula, PhaseRecord, Trace
 from cosim.rng import shell_uniforms, stream, stream_seed
@@ -101,13 +102,14 @@ class Tile:
         adc_bank: ConverterBank | None,
         temperature: float,
         seed: int,
+        c2c: float = 0.0,
     ) -> None:
         self.environment, self.trace, self.name = environment, trace, name
         self.network, self.periphery, self.capacitance = network, periphery, capacitance
         self.state = state
         self.node_voltages: tuple[FloatArray, ...] | None = None
         self.backends = dict(backends)
-        self.temperature = temperature
+        self.temperature, self.c2c = temperature, c2c
         adc = periphery.adc
         self.adc_bank = adc_bank or make_bank(
             environment, trace, f"{name}.adc", adc.count, adc.assignment, adc.arbitration
@@ -201,7 +203,7 @@ class Tile:
             if backend.costly:
                 answer = backend.submit(request).result
                 yield self.environment.timeout(0)  # lets phases of the same instant be submitted too
-            result = self._result(answer, operation, phase)
+            result = with_c2c(request, self._result(answer, operation, phase), self.c2c)
             yield self.environment.timeout(result.duration_fs)
             index = self._commit(operation, phase, backend.name, asked, start, result, duration_from)
         finally:
@@ -377,6 +379,20 @@ def aged_state(
         exposure = np.broadcast_to(gap_s * device.exposure_rate(_AT_REST, temperature), array.shape)
         aged = device.fluctuate(state, aged, exposure, shell_uniforms(rng, array.shape))
     return aged
+
+
+def with_c2c(request: PhaseRequest, result: PhaseResult, sigma: float) -> PhaseResult:
+    """Return the result with the cycle-to-cycle factor of every cell on its change of state."""
+    if sigma == 0:
+        return result
+    pulses, states = pulse_count(request.phase), []
+    seed = request.noise_seed
+    for k, (array, before, after) in enumerate(
+        zip(request.network.arrays, request.states, result.states, strict=True)
+    ):
+        rng = np.random.Generator(np.random.PCG64([seed & ((1 << 64) - 1), seed >> 64, 2, k]))
+        states.append(cycle_to_cycle(array.device, before, after, sigma, pulses, request.temperature, rng))
+    return dataclasses.replace(result, states=tuple(states), applied=(*result.applied, "c2c"))
 
 
 @lru_cache(maxsize=64)

@@ -217,6 +217,15 @@ class Phase:
         return waveform.voltages[0]
 
 
+def pulse_count(phase: Phase) -> int:
+    """Return the number of pulses in a phase: how often its busiest net leaves the level at which it starts."""
+    most = 1
+    for waveform in distinct(phase.drives.values()):
+        away = np.array(waveform.voltages) != waveform.voltages[0]
+        most = max(most, int(np.count_nonzero(away[1:] & ~away[:-1])))
+    return most
+
+
 def distinct(waveforms: Iterable[_W]) -> list[_W]:
     """Return each object once, in order: many nets of a phase share one waveform."""
     values = list(waveforms)

@@ -10,11 +10,14 @@ from cosim.devices.fefet import Fefet
 from cosim.devices.ion_drift import IonDrift
 from cosim.devices.mss import Mss
 from cosim.devices.nonlinear_ion_drift import NonlinearIonDrift
+from cosim.devices.pulse import PulseModel
+from cosim.devices.pulse_law import PulseLaw
 from cosim.devices.registry import find, find_preset, models, presets
 from cosim.devices.resistor import Resistor
 from cosim.devices.rs import RS_JSPICE, RS_KTRAM, Rs
 from cosim.devices.sky130_reram import Sky130Reram
 from cosim.devices.stanford import Stanford
+from cosim.devices.steps import ExpStep, LinearStep, PiecewiseStep, PowStep, SoftBounds
 from cosim.devices.team import Team
 from cosim.devices.vteam import Vteam
 from cosim.devices.yakopcic import Yakopcic
@@ -24,14 +27,21 @@ __all__ = [
     "RS_KTRAM",
     "DataDriven",
     "DeviceModel",
+    "ExpStep",
     "Fefet",
     "FloatArray",
     "IonDrift",
+    "LinearStep",
     "Mss",
     "NonlinearIonDrift",
+    "PiecewiseStep",
+    "PowStep",
+    "PulseLaw",
+    "PulseModel",
     "Resistor",
     "Rs",
     "Sky130Reram",
+    "SoftBounds",
     "Stanford",
     "Subcircuit",
     "Team",

@@ -17,10 +17,14 @@ from cosim.devices.fefet import Fefet
 from cosim.devices.ion_drift import IonDrift
 from cosim.devices.mss import Mss
 from cosim.devices.nonlinear_ion_drift import NonlinearIonDrift
+from cosim.devices.pulse_law import PRESETS as PULSE_LAWS
+from cosim.devices.pulse_law import PulseLaw
 from cosim.devices.resistor import Resistor
 from cosim.devices.rs import RS_JSPICE, RS_KTRAM, Rs
 from cosim.devices.sky130_reram import Sky130Reram
 from cosim.devices.stanford import Stanford
+from cosim.devices.steps import PRESETS as STEPS
+from cosim.devices.steps import ExpStep, LinearStep, PiecewiseStep, PowStep, SoftBounds
 from cosim.devices.team import Team
 from cosim.devices.vteam import Vteam
 from cosim.devices.yakopcic import Yakopcic
@@ -41,6 +45,12 @@ _OURS: Mapping[str, type[DeviceModel]] = {
         DataDriven,
         Sky130Reram,
         Fefet,
+        PulseLaw,
+        SoftBounds,
+        LinearStep,
+        ExpStep,
+        PowStep,
+        PiecewiseStep,
     )
 }
 _PRESETS: Mapping[str, DeviceModel] = {
@@ -56,7 +66,22 @@ _PRESETS: Mapping[str, DeviceModel] = {
     "sky130-reram": Sky130Reram(),
     "fefet-hzo": Fefet(),
     "mss-knowm": Mss(r_on=500.0, r_off=1500.0, tau=1e-4, phi=0.8),
+    **PULSE_LAWS,
+    **STEPS,
     "mss-firm": Mss(r_on=100e3, r_off=1e6, v_on=0.6, v_off=0.6, tau=10e-6),
+    "mss-knowm-w-sdc": Mss(r_on=1.13e3, r_off=202e3, v_on=0.427, v_off=0.127, tau=47.5e-6),
+}
+_PRESET_SOURCES: Mapping[str, str] = {
+    "rs-ktram": "kT-RAM neural core, rs model",
+    "rs-jspice": "jspice, RS model",
+    "mss-ktram": "kT-RAM neural core, default MSS profile",
+    "ion-drift-hp": "defaults of ion_drift, each with its source",
+    "nonlinear-ion-drift-team": "nonlinear_ion_drift: beta and chi of the preset, the rest its sourced defaults",
+    "vteam-memtorch": "VTEAM set of MemTorch, Lammie et al., arXiv 2004.10971",
+    "yakopcic-sample": "Yakopcic et al., IEEE TCAD 32(8), 1201 (2013), sample set",
+    "sky130-reram": "SkyWater SKY130 open PDK, model of its ReRAM cell, defaults of sky130_reram",
+    "mss-firm": "cosim: mss with firm thresholds and the range of TaOx/HfOx RRAM, Wu et al., VLSI Technology 2018",
+    "mss-knowm-w-sdc": "cosim: fit to 18 measured loops of two W+SDC devices, Knowm Memristor Discovery, Knowm Inc., 2020",
 }
 
 
@@ -73,6 +98,11 @@ def models() -> Mapping[str, type[DeviceModel]]:
 def presets() -> Mapping[str, DeviceModel]:
     """Return the parameter sets that have a name of their own."""
     return _PRESETS
+
+
+def preset_sources() -> Mapping[str, str]:
+    """Return where the numbers of each preset come from, by its name; its model's reference where none is told."""
+    return {name: _PRESET_SOURCES.get(name, model.reference) for name, model in _PRESETS.items()}
 
 
 def find(name: str) -> type[DeviceModel]:

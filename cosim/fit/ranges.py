@@ -20,6 +20,8 @@ from cosim.fit.measurement import Scales
 _LEAST_VOLTAGE = 0.02
 _SPREAD = 30.0
 _APART = 1.5
+_VTEAM_THICKNESS = 3e-9
+"""Default of the model [m]: only k/D matters to a loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,35 @@ def _rs(scale: Scales) -> Ranges:
     }  # fmt: skip
 
 
-_KNOWN: Mapping[str, Callable[[Scales], Ranges]] = {"mss": _mss, "rs": _rs}
+def _speed(scale: Scales, unit: float = 1.0) -> Range:
+    """Return bounds of how fast a state crosses its range [1/s], times ``unit``."""
+    short, long = scale.time
+    return Range(0.01 * unit / long, 1e4 * unit / short)
+
+
+def _vteam(scale: Scales) -> Ranges:
+    on, off = _resistances(scale)
+    speed = _speed(scale, _VTEAM_THICKNESS)
+    up, down = (Range(5e-3, max(seen, 0.1), False) for seen in scale.voltage)
+    exponent = Range(0.5, 12.0)
+    return {
+        "r_on": on, "r_off": off, "v_on": up, "v_off": down, "k_on": speed, "k_off": speed,
+        "alpha_on": exponent, "alpha_off": exponent,
+    }  # fmt: skip
+
+
+def _yakopcic(scale: Scales) -> Ranges:
+    on, _ = _resistances(scale)
+    up, down = (Range(1e-3, max(seen, 0.1), False) for seen in scale.voltage)
+    current, speed = Range(0.2 / on.high, 20.0 / on.low), _speed(scale)
+    return {
+        "a1": current, "a2": current, "b": Range(0.03, 30.0), "v_p": up, "v_n": down, "a_p": speed, "a_n": speed,
+    }  # fmt: skip
+
+
+_KNOWN: Mapping[str, Callable[[Scales], Ranges]] = {
+    "mss": _mss, "rs": _rs, "vteam": _vteam, "yakopcic": _yakopcic,
+}  # fmt: skip
 
 
 def default_ranges(model: type[DeviceModel], scale: Scales) -> Ranges:

@@ -146,15 +146,16 @@ def _improve(problem: Problem, start: FloatArray, loss: str, tolerance: float) -
         return np.array([given[name].value for name in problem.names])
 
     minimizer = lmfit.Minimizer(lambda given: problem.residuals(point(given)[None, :])[0], parameters)
-    return minimizer.minimize(
-        method="least_squares",
-        jac=lambda given: problem.jacobian(point(given)),
-        loss=loss,
-        f_scale=_OUTLYING,
-        ftol=tolerance,
-        xtol=0.1 * tolerance,
-        max_nfev=_EVALUATIONS,
-    )
+    with np.errstate(invalid="ignore", divide="ignore"):  # lmfit's covariance of parameters without effect
+        return minimizer.minimize(
+            method="least_squares",
+            jac=lambda given: problem.jacobian(point(given)),
+            loss=loss,
+            f_scale=_OUTLYING,
+            ftol=tolerance,
+            xtol=0.1 * tolerance,
+            max_nfev=_EVALUATIONS,
+        )
 
 
 def _outcome(problem: Problem, result: Any) -> Fit:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from cosim.ktram.encoders import A2DEncoder, AATEncoder, ConstantEncoder, compose, one_hot
     from cosim.ktram.instructions import FORWARD, INSTRUCTIONS, REVERSE, H, Instruction, resolve
     from cosim.ktram.lane import NeuralLane
-    from cosim.ktram.models import INIT_TYPES, MSSProfile, java_round
+    from cosim.ktram.models import INIT_TYPES, java_round
+    from cosim.ktram.mss import MSSProfile
     from cosim.ktram.noise import (
         COMPARATOR_CODE,
         FLICKER_DECADES,
@@ -64,7 +65,8 @@ _NAMES = {
     "encoders": ("A2DEncoder", "AATEncoder", "ConstantEncoder", "compose", "one_hot"),
     "instructions": ("FORWARD", "H", "INSTRUCTIONS", "Instruction", "REVERSE", "resolve"),
     "lane": ("NeuralLane",),
-    "models": ("INIT_TYPES", "MSSProfile", "java_round"),
+    "models": ("INIT_TYPES", "java_round"),
+    "mss": ("MSSProfile",),
     "noise": (
         "COMPARATOR_CODE", "FLICKER_DECADES", "NOISE_FLICKER", "NOISE_THERMAL", "READ_NOISE",
         "READ_NOISE_REF_V", "ROOM_TEMPERATURE_K", "comparator_code_for", "comparator_volts",

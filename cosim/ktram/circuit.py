@@ -29,7 +29,8 @@ from cosim.devices.rs import Rs
 from cosim.errors import KtramError
 from cosim.ktram.fidelity import Fidelity, read_voltage
 from cosim.ktram.instructions import H, Instruction
-from cosim.ktram.models import DeviceLaw, MssLaw, RsLaw
+from cosim.ktram.models import DeviceLaw, RsLaw
+from cosim.ktram.mss import MssLaw
 from cosim.ktram.topology import OneTwo
 from cosim.units import Ohm, Siemens, check, femtoseconds, is_positive, quantity
 

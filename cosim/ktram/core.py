@@ -16,7 +16,8 @@ from cosim.ktram.aat import AAT, AddressBook
 from cosim.ktram.fidelity import Fidelity, fidelity_for
 from cosim.ktram.instructions import FORWARD, Instruction, resolve
 from cosim.ktram.lane import NeuralLane
-from cosim.ktram.models import INIT_TYPES, MSSProfile, law_for
+from cosim.ktram.models import INIT_TYPES
+from cosim.ktram.mss import MSSProfile, law_for
 from cosim.ktram.noise import (
     COMPARATOR_CODE,
     FLICKER_DECADES,

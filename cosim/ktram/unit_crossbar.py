@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from cosim.errors import KtramError
 from cosim.ktram.aat import checked
-from cosim.ktram.models import ByteLaw, Cells, DeviceLaw, FloatLaw, MssLaw, MSSProfile, RsLaw, flat
+from cosim.ktram.models import ByteLaw, Cells, DeviceLaw, FloatLaw, RsLaw, flat
+from cosim.ktram.mss import MssLaw, MSSProfile
 
 
 def _own_cell(law: DeviceLaw, stored: float) -> Cells:

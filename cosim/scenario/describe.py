@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from cosim.crossbar.backend import find
-from cosim.devices.registry import models, presets
+from cosim.devices.registry import models, preset_sources, presets
 from cosim.errors import CosimError
 from cosim.scenario.devices import quantity_default
 from cosim.scenario.run import versions
@@ -28,7 +28,11 @@ def describe_devices() -> dict[str, Any]:
         }
         summary = (inspect.getdoc(model) or "").splitlines()[0]
         found[name] = {"summary": summary, "reference": model.reference, "parameters": parameters}
-    return {"models": found, "presets": {name: value.name for name, value in sorted(presets().items())}}
+    return {
+        "models": found,
+        "presets": {name: value.name for name, value in sorted(presets().items())},
+        "preset_sources": dict(sorted(preset_sources().items())),
+    }
 
 
 def doctor_lines() -> tuple[list[str], bool]:

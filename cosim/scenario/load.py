@@ -65,6 +65,7 @@ class Scenario:
                 h.sequencer,
                 h.comparator,
                 h.temperature,
+                h.variation,
             )
         except CosimError as error:
             key, sentence = _owned(str(error), ("hardware",), self.document)

@@ -21,6 +21,7 @@ from cosim.components.tile import PHASE_KINDS
 from cosim.crossbar.network import Cell
 from cosim.devices.base import DeviceModel
 from cosim.devices.registry import unknown
+from cosim.devices.variation import Variation
 from cosim.errors import InputError
 from cosim.hardware import ArraySpec
 from cosim.report.baseline import DigitalBaseline
@@ -76,6 +77,9 @@ class HardwareSection(Section):
         default=300.0,
         description="temperature of everything",
         json_schema_extra={"source": "cosim: the room temperature of the published device sets"},
+    )
+    variation: Variation = Field(
+        default_factory=Variation, description="what differs from cell to cell and from cycle to cycle"
     )
 
 

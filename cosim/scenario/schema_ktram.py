@@ -10,7 +10,8 @@ from pydantic.config import JsonDict
 from cosim.errors import InputError
 from cosim.ktram.datasets import DATA_SETS
 from cosim.ktram.instructions import INSTRUCTIONS, resolve
-from cosim.ktram.models import INIT_TYPES, MSSProfile
+from cosim.ktram.models import INIT_TYPES
+from cosim.ktram.mss import MSSProfile
 from cosim.ktram.noise import (
     COMPARATOR_CODE,
     COMPARATOR_CODE_MAX,

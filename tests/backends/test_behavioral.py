@@ -347,3 +347,44 @@ def test_refusals() -> None:
     with pytest.raises(CrossbarError, match="gate net gl0 must hold one level"):
         run(gated, 1e-6, Phase("write", 9, {"gl0": pulse(1.8, rise_fs=1, width_fs=1, fall_fs=1)}))
     assert WIRED.refusal(gated, "write") is None
+
+
+@pytest.mark.parametrize("order", ["set, reset", "reset, set"])
+def test_a_phase_of_two_pulses_moves_both_ways(order: str) -> None:
+    """The second pulse must be judged by the states that the first one left, not by those of the start."""
+    device = Rs(g_min=8e-6, g_max=5e-4, rate=1e4, v_set=0.2, v_reset=0.1)
+    network = single("a", (1, 1), device, Cell("1R"), Segments(), r_source=5e3)
+    ms, sign = 10**12, 1.0 if order == "set, reset" else -1.0
+    both = Waveform(
+        (0, ms, 20 * ms, 22 * ms, 40 * ms, 41 * ms),
+        (0.0, 0.8 * sign, 0.8 * sign, -0.8 * sign, -0.8 * sign, 0.0),
+    )
+    start = np.array([[0.0 if order == "set, reset" else 1.0]])
+    phase = Phase("write", 41 * ms, {"wl0": both, "bl0": level(0.0)})
+    found = BehavioralBackend().run(PhaseRequest(network, (start,), None, 0, 300.0, phase, 0))
+
+    def slope(t: float, x: np.ndarray) -> np.ndarray:
+        g = 8e-6 + x * (5e-4 - 8e-6)
+        v = float(np.interp(t * 1e15, both.times_fs, both.voltages)) / (1.0 + 5e3 * g)
+        return 1e4 * (np.maximum(v - 0.2, 0.0) * (1.0 - x) - np.maximum(-v - 0.1, 0.0) * x)
+
+    exact = solve_ivp(slope, (0.0, 41e-3), start[0], rtol=1e-10, atol=1e-14, max_step=1e-4, method="LSODA").y[
+        0, -1
+    ]
+    assert found.states[0][0, 0] == pytest.approx(exact, abs=1e-4)
+
+
+def test_movements_that_cancel_are_not_taken_as_standing_still() -> None:
+    device = Mss(r_on=100e3, r_off=1e6, v_on=0.3, v_off=0.3, tau=1e-5)
+    network = single("a", (1, 1), device, Cell("1R"), Segments(), r_source=1e3)
+    ns = 10**6
+    both = Waveform((0, ns, 501 * ns, 503 * ns, 1003 * ns, 1004 * ns), (0.0, 0.5, 0.5, -0.5, -0.5, 0.0))
+    phase = Phase("write", 1004 * ns, {"wl0": both, "bl0": level(0.0)})
+    request = PhaseRequest(network, (np.full((1, 1), 0.5),), None, 0, 300.0, phase, 0)
+    found, fine = (
+        BehavioralBackend().run(request),
+        BehavioralBackend(tolerances=Tolerances(refine=50)).run(request),
+    )
+    assert "still" not in found.applied
+    assert abs(found.states[0][0, 0] - fine.states[0][0, 0]) < 1e-6
+    assert abs(found.states[0][0, 0] - 0.5) > 1e-4

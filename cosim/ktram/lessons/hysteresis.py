@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cosim.ktram.lessons.drawing import figure
 from cosim.ktram.lessons.pair import pair_core
-from cosim.ktram.models import MSSProfile
+from cosim.ktram.mss import MSSProfile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
