@@ -76,6 +76,7 @@ accept-ktram: setup
 accept-devices: setup
 	$(BIN)/python benchmarks/devices.py --accept
 	$(BIN)/python -m pytest -m acceptance tests/conformance/test_device_suite.py
+	$(BIN)/python -m pytest -m acceptance -s -n0 tests/fit/test_jump_tables.py
 
 docs-generate: setup
 	$(BIN)/cosim schema --out docs/scenario.schema.json

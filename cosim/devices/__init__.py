@@ -8,10 +8,12 @@ from cosim.devices.base import DeviceModel, FloatArray, Subcircuit
 from cosim.devices.data_driven import DataDriven
 from cosim.devices.fefet import Fefet
 from cosim.devices.ion_drift import IonDrift
+from cosim.devices.jump_table import JumpTable
 from cosim.devices.mss import Mss
 from cosim.devices.nonlinear_ion_drift import NonlinearIonDrift
 from cosim.devices.pulse import PulseModel
 from cosim.devices.pulse_law import PulseLaw
+from cosim.devices.pulse_table import PulseTable
 from cosim.devices.registry import find, find_preset, models, presets
 from cosim.devices.resistor import Resistor
 from cosim.devices.rs import RS_JSPICE, RS_KTRAM, Rs
@@ -31,6 +33,7 @@ __all__ = [
     "Fefet",
     "FloatArray",
     "IonDrift",
+    "JumpTable",
     "LinearStep",
     "Mss",
     "NonlinearIonDrift",
@@ -38,6 +41,7 @@ __all__ = [
     "PowStep",
     "PulseLaw",
     "PulseModel",
+    "PulseTable",
     "Resistor",
     "Rs",
     "Sky130Reram",

@@ -19,6 +19,7 @@ from cosim.devices.mss import Mss
 from cosim.devices.nonlinear_ion_drift import NonlinearIonDrift
 from cosim.devices.pulse_law import PRESETS as PULSE_LAWS
 from cosim.devices.pulse_law import PulseLaw
+from cosim.devices.pulse_table import PulseTable
 from cosim.devices.resistor import Resistor
 from cosim.devices.rs import RS_JSPICE, RS_KTRAM, Rs
 from cosim.devices.sky130_reram import Sky130Reram
@@ -46,6 +47,7 @@ _OURS: Mapping[str, type[DeviceModel]] = {
         Sky130Reram,
         Fefet,
         PulseLaw,
+        PulseTable,
         SoftBounds,
         LinearStep,
         ExpStep,

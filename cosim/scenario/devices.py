@@ -98,6 +98,10 @@ def _object_schema(key: str, names: list[str], model: type[DeviceModel]) -> dict
 def quantity_default(model: type[DeviceModel], entry: dataclasses.Field[Any]) -> str:
     """Return the default of a parameter as text with its unit."""
     unit = field_units(model).get(entry.name, "")
+    if entry.default == "" or entry.default != entry.default:
+        return "not given"
+    if unit == "%" and isinstance(entry.default, float):
+        return f"{100 * entry.default:.6g} %"
     if not unit or "/" in unit or not isinstance(entry.default, float):
         number = f"{entry.default:g}" if isinstance(entry.default, float) else str(entry.default)
         return f"{number} {unit}".strip()
