@@ -73,7 +73,7 @@ def adc_range(tile: Tile, currents: FloatArray, window_s: float | None = None) -
 
 
 def line_settling(tile: Tile) -> float:
-    """Return the time [s] for the lines to settle to the bits of the ADC.
+    """Return the time [s] for the lines to settle to the bits of the ADC, by their delay.
 
     (B + 1) ln 2 times the Elmore delay of word and bit line.
     """
@@ -83,21 +83,26 @@ def line_settling(tile: Tile) -> float:
     return (tile.periphery.adc.bits + 1) * math.log(2) * (word * c.word + bit * c.bit)
 
 
+def _settled(tile: Tile) -> tuple[int, str]:
+    """Return the time from the end of the edge to the strobe [fs], and where it comes from."""
+    sense, dac = tile.periphery.sense, femtoseconds(tile.periphery.dac.settling)
+    if sense.strobe is not None:
+        return femtoseconds(sense.strobe), "sense.strobe"
+    if isinstance(sense.settling, str):
+        return femtoseconds(tile.settling.settling_time(tile.periphery.adc.bits)) + dac, "network settling"
+    lines = femtoseconds(line_settling(tile))
+    return femtoseconds(sense.settling) + lines + dac, "sense.settling + line settling"
+
+
 def read_timing(tile: Tile) -> ReadTiming:
     """Return the timing that the components give: edges, settling of lines, DAC and sense, sample-and-hold."""
     p = tile.periphery
     rise, fall, sample = (femtoseconds(t) for t in (p.driver.rise, p.driver.fall, p.sense.sample_time))
-    if p.sense.strobe is not None:
-        hold, settled = femtoseconds(p.sense.strobe), "sense.strobe"
-    else:
-        hold = (
-            femtoseconds(p.sense.settling) + femtoseconds(p.dac.settling) + femtoseconds(line_settling(tile))
-        )
-        settled = "sense.settling + line settling"
-    hold = max(hold, 1)
+    settled, origin = _settled(tile)
+    hold = max(settled, 1)
     window = seconds(hold + sample) + seconds(rise + fall) / 2
     return ReadTiming(
-        rise, hold, sample, fall, f"driver.rise + {settled} + sense.sample_time + driver.fall", window
+        rise, hold, sample, fall, f"driver.rise + {origin} + sense.sample_time + driver.fall", window
     )
 
 
@@ -117,7 +122,7 @@ def width_timing(tile: Tile, span: int) -> ReadTiming:
     hold = span * slot - edges + plain.fall + plain.hold
     return ReadTiming(
         plain.rise, hold, plain.sample, plain.fall,
-        "dac.slot * codes + sense.settling + line settling + sense.sample_time + edges", seconds(span * slot), slot,
+        f"dac.slot * codes + {_settled(tile)[1]} + sense.sample_time + edges", seconds(span * slot), slot,
     )  # fmt: skip
 
 

@@ -84,8 +84,10 @@ class Sense:
         source="MemTorch examples, line-end resistance 2 ohm",
         doc="between the line and the virtual ground",
     )
-    settling: Second = quantity(
-        10e-9, source=f"{_TUD}: read 10 ns", doc="of the sense circuit, before the strobe"
+    settling: Second | Literal["auto"] = quantity(
+        10e-9,
+        source=f"{_TUD}: read 10 ns",
+        doc="of the sense circuit, before the strobe, beside the delay of the lines; auto: (B + 1) ln 2 times the slowest time constant of the network in place of both",
     )
     strobe: Second | None = quantity(
         None,
@@ -141,10 +143,12 @@ class Sense:
         ):  # fmt: skip
             check(getattr(self, name) >= 0, "sense", name, "zero or above", getattr(self, name))
         for name in (
-            "gain", "capacitance", "ratio", "settling", "sample_time", "hold_capacitance", "threshold",
+            "gain", "capacitance", "ratio", "sample_time", "hold_capacitance", "threshold",
             "time_constant", "resolve_time",
         ):  # fmt: skip
             check(getattr(self, name) > 0, "sense", name, "above zero", getattr(self, name))
+        if not isinstance(self.settling, str):
+            check(self.settling > 0, "sense", "settling", "above zero", self.settling)
         check(self.strobe is None or self.strobe > 0, "sense", "strobe", "above zero", self.strobe)
         check(1 <= self.holds <= 64, "sense", "holds", "between 1 and 64", self.holds)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from math import nan
 
 import numpy as np
@@ -27,6 +27,7 @@ from cosim.components.turn import Turn
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, ReadAnswers
 from cosim.crossbar.drive import Phase, pulse_count
 from cosim.crossbar.network import CrossbarArray, Network
+from cosim.crossbar.settling import Settling, settling
 from cosim.devices.base import DeviceModel, FloatArray
 from cosim.devices.variation import cycle_to_cycle
 from cosim.errors import CosimError, InputError, PhaseError, UnsupportedRequestError
@@ -143,6 +144,19 @@ class Tile:
         """Return the conductance of device and conducting access device in series [S]."""
         device = self.conductance()
         return device / (1.0 + device * self.array.cell.series_resistance)
+
+    @cached_property
+    def settling(self) -> Settling:
+        """How fast the driven lines settle, zero without capacitance.
+
+        Of the lines alone (three solves): cells between them make the slowest time constant only shorter, so the
+        upper bound holds for every state.
+        """
+        c, array = self.capacitance, self.array
+        if not (c.word or c.bit):
+            return Settling(0.0, 0.0, 0.0)
+        nodes = (c.word / (array.columns + 1), c.bit / (array.rows + 1))
+        return settling(self.network, [np.zeros(array.shape)], capacitance=nodes, solves=3)
 
     def hand_over(self, backends: Mapping[str, CrossbarBackend]) -> None:
         """Answer the coming phases with other backends; the state goes with the tile."""

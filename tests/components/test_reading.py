@@ -22,7 +22,7 @@ from cosim.hardware import ArraySpec, Hardware, WireSpec
 from cosim.records import Trace
 from cosim.report.summary import summarize
 from cosim.system import Read, System, Write
-from cosim.units import femtoseconds
+from cosim.units import femtoseconds, seconds
 
 NS = 10**6
 CLOCK_FS = 10**7
@@ -286,3 +286,49 @@ def test_energies_add_up(coding: str) -> None:
     for part in ("by_component_j", "by_kind_j"):
         assert math.fsum(energy[part].values()) == pytest.approx(energy["total_j"], rel=1e-9)  # type: ignore[index]
     assert energy["balance"]["relative_error"] < 1e-9  # type: ignore[index]
+
+
+def charged(bits: int, **sense: float | str) -> System:
+    """Return a system on lines with capacitance: 10 kohm drivers and 50 fF a segment make them slow."""
+    wires = WireSpec(word_line=1.0, bit_line=1.0, capacitance=50e-15)
+    parts = Hardware(
+        ArraySpec(8, 8, wires), Resistor(), Cell("1R"), adc=Adc(kind="ideal", bits=bits),
+        driver=Driver(output_resistance=1e4), sense=Sense(**sense),
+    )  # type: ignore[arg-type]  # fmt: skip
+    system = System(Trace(), 5)
+    conductance = np.random.default_rng(3).uniform(1e-6, 2e-5, (8, 8))
+    backends = dict.fromkeys(PHASE_KINDS, find("behavioral")(fidelity="rc"))
+    system.add_tile("t", parts, backends, conductance, charged=True)
+    return system
+
+
+def sampled(system: System) -> tuple[np.ndarray, float]:
+    """Return the currents at the strobe of a read, and how long the lines had to settle [s]."""
+    system.run([Read(("t",), np.ones((1, 8)), 0.2, None, None)])
+    return system.trace.values.column("value"), seconds(read_timing(system.tiles["t"]).hold)
+
+
+@pytest.mark.parametrize("bits", [6, 8])
+def test_settling_auto_is_enough_and_an_early_strobe_costs_accuracy(bits: int) -> None:
+    """With (B + 1) ln 2 tau the error is below half a step of B bits; a strobe after a tenth of it is far off.
+
+    The exact value is that of a strobe after four times as long.
+    """
+    found, time = sampled(charged(bits, settling="auto"))
+    exact, _ = sampled(charged(bits, strobe=4 * time))
+    half = 0.5 * exact / 2**bits
+    assert np.all(np.abs(found - exact) <= half)
+    errors = []
+    for part in (0.02, 0.1, 0.3):
+        early, taken = sampled(charged(bits, settling="auto", strobe=part * time))
+        assert taken == pytest.approx(part * time, rel=1e-4)
+        errors.append(float((np.abs(early - exact) / half).max()))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[1] > 4
+
+
+def test_settling_auto_without_capacitance_takes_no_time() -> None:
+    wires = WireSpec(word_line=1.0, bit_line=1.0, capacitance=0.0)
+    parts = Hardware(ArraySpec(4, 8, wires), Resistor(), Cell("1R"), sense=Sense(settling="auto"))
+    made = System(Trace(), 5).add_tile("t", parts, dict.fromkeys(PHASE_KINDS, find("behavioral")()), G)
+    assert read_timing(made).hold == 1
