@@ -19,6 +19,7 @@ import numpy as np
 from cosim.devices.base import FloatArray, check, quantity
 from cosim.devices.jump_table import JumpTable, Sign, ag_a_si, load
 from cosim.devices.pulse import Mask, PulseModel, iterated
+from cosim.errors import DeviceError
 from cosim.units import Second, Siemens, Volt
 
 _TABLE = "the table, which names its own"
@@ -56,17 +57,15 @@ class PulseTable(PulseModel):
     )
 
     def __post_init__(self) -> None:
-        table = self.jumps
-        if self.table != _BUILT_IN:
-            digest = load(Path(self.table))[1]
-            check(
-                self.checksum in ("", digest),
-                self.name,
-                "checksum",
-                f"that of {self.table}, {digest}",
-                self.checksum,
-            )
-            object.__setattr__(self, "checksum", digest)
+        table, digest = self._loaded
+        check(
+            self.checksum in ("", digest),
+            self.name,
+            "checksum",
+            f"that of {self.table}, {digest}",
+            self.checksum,
+        )
+        object.__setattr__(self, "checksum", digest)
         of_table = {
             "g_min": float(table.conductance[0]), "g_max": float(table.conductance[-1]),
             "set_amplitude": table.set_pulse[0], "set_width": table.set_pulse[1],
@@ -78,9 +77,18 @@ class PulseTable(PulseModel):
         super().__post_init__()
 
     @cached_property
+    def _loaded(self) -> tuple[JumpTable, str]:
+        if self.table == _BUILT_IN:
+            return ag_a_si(), ""
+        try:
+            return load(Path(self.table))
+        except DeviceError as error:
+            raise DeviceError(f"{self.name}.table: {error}") from None
+
+    @property
     def jumps(self) -> JumpTable:
         """The table."""
-        return ag_a_si() if self.table == _BUILT_IN else load(Path(self.table))[0]
+        return self._loaded[0]
 
     def _mean_change(self, state: FloatArray, up: Mask) -> FloatArray:
         g, span = self.conductance(state), np.asarray(self.g_max) - self.g_min

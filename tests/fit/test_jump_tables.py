@@ -75,6 +75,8 @@ def test_file_round_trip_and_refusals(tmp_path: Path) -> None:
         load(path)
     with pytest.raises(DeviceError, match="cannot be read"):
         load(tmp_path / "none.json")
+    with pytest.raises(DeviceError, match=r"pulse_table\.table: jump table .*none.json: cannot be read"):
+        PulseTable(table=str(tmp_path / "none.json"))
 
 
 def test_text_files(tmp_path: Path) -> None:
