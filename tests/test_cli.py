@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cosim.devices.registry import models
+
 GOOD = Path(__file__).parent / "scenario" / "malformed" / "base.yaml"
 
 
@@ -71,7 +73,7 @@ def test_devices(cli) -> None:
     for word in ("mss: ", "rs: ", "resistor: ", "preset mss-firm: model mss", "tau", "PLOS ONE"):
         assert word in text
     content = json.loads(cli("devices", "--json").out)
-    assert set(content["models"]) == {"mss", "rs", "resistor"}
+    assert set(content["models"]) == set(models())
     for model in content["models"].values():
         for parameter in model["parameters"].values():
             assert parameter["source"]
