@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, ClassVar, Literal, final
 
 import numpy as np
@@ -38,7 +38,7 @@ from cosim.crossbar.backend import (
 )
 from cosim.crossbar.circuit import joins_floating_nets
 from cosim.crossbar.drive import GroupedDrives, drive_table
-from cosim.crossbar.network import LiveNetwork, live_network
+from cosim.crossbar.network import LiveNetwork, Network, live_network
 from cosim.crossbar.stopping import Stop, effective_phase
 from cosim.devices.base import FloatArray
 from cosim.errors import UnsupportedRequestError
@@ -77,10 +77,14 @@ def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcom
     )
 
 
+@lru_cache(maxsize=256)
+def _linear(network: Network) -> bool:
+    return all(array.device.linear for array in network.arrays)
+
+
 def _general(request: PhaseRequest) -> bool:
     """Whether only `CircuitRun` answers: nonlinear cells, several state variables, joined floating nets."""
-    arrays = zip(request.network.arrays, request.states, strict=True)
-    if any(not array.device.linear or state.ndim > 2 for array, state in arrays):
+    if not _linear(request.network) or any(state.ndim > 2 for state in request.states):
         return True
     drives = request.phase.drives
     if isinstance(drives, GroupedDrives) and None not in drives.waveforms:
@@ -144,9 +148,13 @@ def _compiled(run: PhaseRun) -> _Outcome | None:
     if found is None or (phase.strobes_fs and not found.still):
         return None
     instants = (*phase.strobes_fs, *(run.corners if phase.save else ()))
-    shares = np.array([[level.shares[run.corners.index(instant)]] for instant in instants]).reshape(-1, 1)
+    if instants:
+        shares = np.array([[level.shares[run.corners.index(instant)]] for instant in instants])
+        voltages, currents = shares * voltage, shares * found.current
+    else:
+        voltages = currents = np.empty((0, voltage.size))
     return _Outcome(
-        (found.state,), (found.exposure,), instants, shares * voltage, shares * found.current, found.charge,
+        (found.state,), (found.exposure,), instants, voltages, currents, found.charge,
         found.energy, found.residual, ("still",) if found.still else (),
     )  # fmt: skip
 

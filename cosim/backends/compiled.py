@@ -107,7 +107,7 @@ def _dissipate(
     weight: float,
     cells: FloatArray,
 ) -> tuple[float, float, float]:
-    """Add the heat of one solution to ``cells``; return access devices, wires, line ends [J]."""
+    """Store the heat of one solution in ``cells``; return access devices, wires, line ends [J]."""
     rows = words.shape[2]
     n = bits.shape[2]
     squares = 0.0
@@ -115,7 +115,7 @@ def _dissipate(
         squares += nodes[2, 0, k] * nodes[2, 0, k]
     for k in range(seen.size):
         heat = weight * nodes[2, 0, k] * nodes[2, 0, k]
-        cells[k] += heat * (1.0 / (seen[k] if seen[k] > 0.0 else 1.0) - series)
+        cells[k] = heat * (1.0 / (seen[k] if seen[k] > 0.0 else 1.0) - series)
     squares *= weight
     if not wires.word.size:
         return series * squares, 0.0, 0.0
@@ -297,5 +297,5 @@ pulse = _keep(fingerprint(laws, motion, pcg_numba))
 since each array that is handed over costs as much as dozens of cells. Results: ``of_cells``
 ``(3, rows, columns)``: state at the end, exposure, heat; ``nets`` ``(4, nets)``: current, delivered,
 absorbed, charge; ``figures`` ``(7,)``: access, wires, line ends, residual, largest change, estimated errors
-of states and of energy. Cells and nets are zero at the call. Returns STILL or MOVING, or why not.
+of states and of energy. Nets are zero at the call. Returns STILL or MOVING, or why not.
 """

@@ -170,7 +170,7 @@ def answer(
     """
     array = prepared.network.arrays[0]
     x = state if state.flags.c_contiguous and state.flags.writeable else state.copy(order="C")
-    results, of_nets, figures = np.zeros((3, *array.shape)), np.zeros((4, voltage.size)), np.zeros(7)
+    results, of_nets, figures = np.empty((3, *array.shape)), np.zeros((4, voltage.size)), np.zeros(7)
     code = chosen.pulse(
         x, chosen.law.law, chosen.law.parameters, array.cell.series_resistance, prepared.systems[0].prepared.packed,
         chosen.line_ends, voltage, chosen.wires, chosen.times(*parts), chosen.limits, results,
