@@ -207,21 +207,27 @@ def _prepare(system: LineSystem) -> PreparedLines:
         raise CrossbarError(
             "no line end is tied to a net, so no voltage is defined: give one end a finite resistance"
         )
-    share_word, through_word = _shares(word, left, right)
+    packed = np.zeros((6, m * n))  # pages that stay zero take no memory
+    grids = packed.reshape(6, m, n)
+    grids[4], through_word = _shares(word, left, right)
     share_bit, through_bit = _shares(bit.T, top, bottom)
-    resistance_word = np.full((m, n), np.inf)
-    resistance_word[:, :-1] = word
-    resistance_bit = np.full((m, n), np.inf)
-    resistance_bit[:-1] = bit
+    grids[5] = share_bit.T
+    grids[:2] = np.inf
+    grids[0, :, :-1] = word
+    grids[1, :-1] = bit
     g_left, g_right, g_top, g_bottom = (_conductance(end) for end in (left, right, top, bottom))
-    shunt_word[:, 0] += g_left
-    shunt_word[:, -1] += g_right
-    shunt_bit[0] += g_top
-    shunt_bit[-1] += g_bottom
-    lines = (resistance_word, resistance_bit, shunt_word, shunt_bit, share_word, share_bit.T)
+    for grid, given, shunt in (
+        (grids[2], system.shunt_word, shunt_word),
+        (grids[3], system.shunt_bit, shunt_bit),
+    ):
+        if given is not None:
+            grid[:] = shunt
+    grids[2, :, 0] += g_left
+    grids[2, :, -1] += g_right
+    grids[3, 0] += g_top
+    grids[3, -1] += g_bottom
     shorted_word = np.flatnonzero(left + right + word.sum(axis=1) == 0)
     shorted_bit = np.flatnonzero(top + bottom + bit.sum(axis=0) == 0)
-    packed = np.array([part.reshape(-1) for part in lines])
     return PreparedLines(
         packed,
         tuple(packed),
