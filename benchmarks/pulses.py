@@ -89,7 +89,7 @@ def run_pulses(size: int, count: int) -> tuple[np.ndarray, np.ndarray, PhaseRequ
     def process() -> Any:
         for (row, column), up in zip(cells, rising, strict=True):
             marks.append(time.perf_counter())
-            yield from _pulse(tile, 0, job, row, column, up, 1.0)
+            yield from _pulse(tile, 0, job, row, column, up, 1.0, None)
         marks.append(time.perf_counter())
 
     system.environment.process(process())
