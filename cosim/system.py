@@ -81,7 +81,7 @@ class System:
             _, _, capacitance = hardware.array.wires.segment(hardware.temperature)
             network = with_capacitance(network, capacitance, capacitance)
         device = network.arrays[0].device
-        refusals(network, backends)
+        refusals(network, backends, hardware.sense.self_timed)
         shape = (hardware.array.rows, hardware.array.columns)
         if conductance is None:
             state = device.initial_state(shape, stream(self.seed, f"tiles/{name}/initial"))

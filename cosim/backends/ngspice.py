@@ -206,6 +206,11 @@ class NgspiceBackend(CrossbarBackend):
             return "the engine 'subprocess' cannot react inside a phase, so it answers no stop conditions; choose the engine 'lockstep'"
         return None
 
+    def settling_refusal(self, network: Network) -> str | None:
+        if self._circuit is not None and not network.has_capacitance:
+            return "a netlist of the user may hold charge that only fidelity rc waits for, so no read can be self-timed; give sense.strobe a time"
+        return None
+
     def describe(self) -> dict[str, Any]:
         machine = self._machine
         return {

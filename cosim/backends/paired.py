@@ -62,6 +62,12 @@ class PairedBackend(CrossbarBackend):
     def stop_refusal(self, network: Network) -> str | None:
         return self._first.stop_refusal(network) or self._second.stop_refusal(network)
 
+    def settling_refusal(self, network: Network) -> str | None:
+        return self._first.settling_refusal(network)
+
+    def unrecorded(self) -> CrossbarBackend:
+        return self._first.unrecorded()
+
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "first": self._first.describe(), "second": self._second.describe()}
 

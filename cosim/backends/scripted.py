@@ -8,6 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from cosim.crossbar.backend import CrossbarBackend, Energy, PhaseRequest, PhaseResult, Samples
+from cosim.crossbar.network import Network
 
 
 def nothing_happens(request: PhaseRequest) -> PhaseResult:
@@ -41,3 +42,6 @@ class ScriptedBackend(CrossbarBackend):
 
     def run(self, request: PhaseRequest) -> PhaseResult:
         return self._script(request)
+
+    def settling_refusal(self, network: Network) -> str | None:
+        return "a script does not say when lines have settled, so no read can be self-timed; give sense.strobe a time"

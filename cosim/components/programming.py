@@ -30,6 +30,7 @@ from cosim.components.read_phases import (
     shift_levels,
 )
 from cosim.components.reading import convert_inputs, convert_outputs, select_rows
+from cosim.components.self_timed import self_timed
 from cosim.components.tile import Tile
 from cosim.crossbar.drive import GroupedDrives, Phase, StopCondition, Waveform, level, pulse
 from cosim.devices.base import FloatArray
@@ -188,13 +189,17 @@ def _verify(tile: Tile, operation: int, row: int, column: int, span: AdcRange, t
     voltage = np.zeros(tile.array.rows)
     voltage[row] = tile.periphery.dac.range[1]
     actual, _ = yield from convert_inputs(tile, operation, "convert", voltage)
-    drives = read_drives(tile, actual, range(row, row + 1), timing)
-    phase = Phase("verify", timing.duration, drives, (timing.strobe,))
-    index, result = yield from tile.run_phase(operation, phase, timing.origin)
-    charging_energy(tile, operation, index, drives, "verify")
+
+    def make(timing: ReadTiming) -> Phase:
+        drives = read_drives(tile, actual, range(row, row + 1), timing)
+        return Phase("verify", timing.duration, drives, (timing.strobe,))
+
+    nets = [tile.network.net_index[str((tile.array.bottom or ())[column])]]
+    phase, timed = make(timing), self_timed(tile, make, timing, span, nets)
+    index, result = yield from tile.run_phase(operation, phase, timing.origin, timed)
+    charging_energy(tile, operation, index, phase.drives, "verify")
     sense_energy(tile, operation, index, "verify", result, 1)
-    net = (tile.array.bottom or ())[column]
-    sampled = -result.samples.current[0, [tile.network.net_index[str(net)]]]
+    sampled = -result.samples.current[0, nets]
     codes = yield from convert_outputs(tile, operation, "convert", sampled, span, column)
     yield from tile.wait(operation, "decide", "sequencer", tile.periphery.sequencer.decide_time)
     return float(codes.values[0]) / tile.periphery.sense.transfer(timing.window_s) / float(actual[row])

@@ -17,6 +17,9 @@ from cosim.devices.base import FloatArray
 from cosim.errors import DeviceError
 from cosim.units import femtoseconds, seconds
 
+_SETTLED = 1e3
+"""Window over what is left of the settling where the settled value is taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class AdcRange:
@@ -84,10 +87,18 @@ def line_settling(tile: Tile) -> float:
 
 
 def _settled(tile: Tile) -> tuple[int, str]:
-    """Return the time from the end of the edge to the strobe [fs], and where it comes from."""
+    """Return the time from the end of the edge to the strobe [fs], and where it comes from.
+
+    Self-timed on charged lines: the latest strobe, at which they have settled to a thousandth of the window.
+    """
     sense, dac = tile.periphery.sense, femtoseconds(tile.periphery.dac.settling)
+    if sense.self_timed:
+        latest = (
+            tile.settling.upper * math.log(_SETTLED / sense.window) if tile.network.has_capacitance else 0.0
+        )
+        return femtoseconds(latest) + femtoseconds(tile.periphery.comparator.delay) + dac, "self-timed"
     if sense.strobe is not None:
-        return femtoseconds(sense.strobe), "sense.strobe"
+        return femtoseconds(float(sense.strobe)), "sense.strobe"
     if isinstance(sense.settling, str):
         return femtoseconds(tile.settling.settling_time(tile.periphery.adc.bits)) + dac, "network settling"
     lines = femtoseconds(line_settling(tile))
@@ -101,9 +112,9 @@ def read_timing(tile: Tile) -> ReadTiming:
     settled, origin = _settled(tile)
     hold = max(settled, 1)
     window = seconds(hold + sample) + seconds(rise + fall) / 2
-    return ReadTiming(
-        rise, hold, sample, fall, f"driver.rise + {origin} + sense.sample_time + driver.fall", window
-    )
+    if origin != "self-timed":
+        origin = f"driver.rise + {origin} + sense.sample_time + driver.fall"
+    return ReadTiming(rise, hold, sample, fall, origin, window)
 
 
 def width_timing(tile: Tile, span: int) -> ReadTiming:
@@ -180,6 +191,9 @@ def account_sense(
     if sense.supply_component is not None:
         tile.energy(operation, phase, sense.supply_component, kind, sense.supply_voltage_ratio * charge)
     tile.energy(operation, phase, "sense sample", kind, columns * sense.sample_energy)
+    if sense.self_timed:
+        power = columns * tile.periphery.comparator.power
+        tile.energy(operation, phase, "comparator", kind, power * seconds(duration_fs))
 
 
 def charging_energy(

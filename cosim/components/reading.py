@@ -30,6 +30,7 @@ from cosim.components.read_phases import (
     width_drives,
     width_timing,
 )
+from cosim.components.self_timed import self_timed
 from cosim.components.tile import Tile
 from cosim.crossbar.backend import ReadAnswers
 from cosim.crossbar.drive import Phase
@@ -208,15 +209,19 @@ def _array_phase(tile: Tile, job: Multiplication, vector: int, phase: int) -> Pr
     amplitude = coded.amplitude[phase, vector]
     if job.together is not None:
         return (yield from _answered_phase(tile, job, job.together, vector * coded.phases + phase, amplitude))
-    if coded.slots is None:
-        drives = read_drives(tile, amplitude, range(tile.array.rows), timing)
-    else:
-        drives = width_drives(tile, amplitude, coded.slots[phase, vector], timing)
-    index, result = yield from tile.run_phase(
-        job.operation, Phase("read", timing.duration, drives, (timing.strobe,)), timing.origin
-    )
-    charging_energy(tile, job.operation, index, drives, "read")
+
+    def make(timing: ReadTiming) -> Phase:
+        if coded.slots is None:
+            drives = read_drives(tile, amplitude, range(tile.array.rows), timing)
+        else:
+            drives = width_drives(tile, amplitude, coded.slots[phase, vector], timing)
+        return Phase("read", timing.duration, drives, (timing.strobe,))
+
     nets = [tile.network.net_index[net] for net in tile.array.bottom or () if net is not None]
+    whole = make(timing)
+    timed = self_timed(tile, make, timing, job.span, nets)
+    index, result = yield from tile.run_phase(job.operation, whole, timing.origin, timed)
+    charging_energy(tile, job.operation, index, whole.drives, "read")
     sense_energy(tile, job.operation, index, "read", result, len(nets))
     if tile.periphery.sense.kind == "integrator":
         return -result.net_charge[nets] / timing.window_s

@@ -89,10 +89,15 @@ class Sense:
         source=f"{_TUD}: read 10 ns",
         doc="of the sense circuit, before the strobe, beside the delay of the lines; auto: (B + 1) ln 2 times the slowest time constant of the network in place of both",
     )
-    strobe: Second | None = quantity(
+    strobe: Second | Literal["self-timed"] | None = quantity(
         None,
         source="cosim: none waits until lines, DAC and sense circuit have settled",
-        doc="from the end of the edge to the strobe, whatever has settled by then; none: all of it",
+        doc="from the end of the edge to the strobe, whatever has settled by then; none: all of it; self-timed: hardware.comparator strobes once all sensed lines stay within the window",
+    )
+    window: Fraction = quantity(
+        0.01,
+        source="cosim: 1 %, about 6 bits",
+        doc="of a self-timed strobe: largest distance from the settled current, as a part of the ADC's range",
     )
     errors: SenseErrors = field(default_factory=SenseErrors)
     sample_time: Second = quantity(
@@ -149,13 +154,23 @@ class Sense:
             check(getattr(self, name) > 0, "sense", name, "above zero", getattr(self, name))
         if not isinstance(self.settling, str):
             check(self.settling > 0, "sense", "settling", "above zero", self.settling)
-        check(self.strobe is None or self.strobe > 0, "sense", "strobe", "above zero", self.strobe)
+        if self.self_timed:
+            known = "tia, current-mirror or voltage-divider for a self-timed strobe, which watches currents"
+            check(self.kind not in ("integrator", "comparator"), "sense", "kind", known, self.kind)
+        elif not isinstance(self.strobe, str):
+            check(self.strobe is None or self.strobe > 0, "sense", "strobe", "above zero", self.strobe)
+        check(1e-5 <= self.window <= 0.5, "sense", "window", "between 0.001 % and 50 %", self.window)
         check(1 <= self.holds <= 64, "sense", "holds", "between 1 and 64", self.holds)
 
     @property
     def line_resistance(self) -> float:
         """Resistance between the line and ground [ohm]: the load of a divider, else the input resistance."""
         return self.gain if self.kind == "voltage-divider" else self.input_resistance
+
+    @property
+    def self_timed(self) -> bool:
+        """Whether comparators find the strobe."""
+        return self.strobe == "self-timed"
 
     @property
     def random(self) -> bool:

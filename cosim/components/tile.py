@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from math import nan
+from typing import TypeVar
 
 import numpy as np
 import simpy
@@ -36,6 +37,7 @@ from cosim.rng import shell_uniforms, stream, stream_seed
 from cosim.units import femtoseconds, seconds
 
 PHASE_KINDS = ("read", "verify", "write")
+_Answer = TypeVar("_Answer")
 _AT_REST = np.zeros((1, 1))
 
 _NETWORK_SOURCE = "solution of the network equations by the backend of the phase"
@@ -190,8 +192,17 @@ class Tile:
         count = self._draws[component] = self._draws.get(component, 0) + 1
         return stream(self._root, f"tiles/{self.name}/{component}/{count}")
 
-    def run_phase(self, operation: int, phase: Phase, duration_from: str) -> Process:
-        """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``."""
+    def run_phase(
+        self,
+        operation: int,
+        phase: Phase,
+        duration_from: str,
+        timed: Callable[[PhaseRequest, CrossbarBackend], Phase] | None = None,
+    ) -> Process:
+        """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``.
+
+        ``timed``: what makes the phase of its request, where its timing depends on the circuit.
+        """
         asked = self.now
         yield from self._turn.take()
         try:
@@ -199,6 +210,9 @@ class Tile:
             index = len(self.trace.phases)
             request = self._request(phase, start)
             backend = self.backends[phase.kind]
+            if timed is not None:
+                phase = self._result(partial(timed, request, backend), operation, phase)
+                request = dataclasses.replace(request, phase=phase)
             answer: Callable[[], PhaseResult] = partial(backend.run, request)
             if backend.costly:
                 answer = backend.submit(request).result
@@ -255,7 +269,7 @@ class Tile:
         aged = aged_state(self.array, self.state, gap, self.temperature, seed)
         return PhaseRequest(self.network, (aged,), self.node_voltages, start, self.temperature, phase, seed)
 
-    def _result(self, answer: Callable[[], PhaseResult], operation: int, phase: Phase) -> PhaseResult:
+    def _result(self, answer: Callable[[], _Answer], operation: int, phase: Phase) -> _Answer:
         try:
             return answer()
         except (InputError, PhaseError):
@@ -407,10 +421,18 @@ def _deviations(result: PhaseResult) -> tuple[float, float, float]:
     return (d.current_relative, d.state_absolute, d.energy_relative) if d is not None else (nan, nan, nan)
 
 
-def refusals(network: Network, backends: Mapping[str, CrossbarBackend]) -> None:
-    """Raise `UnsupportedRequestError` if a backend cannot answer a kind of phase on this network."""
+def refusal(network: Network, kind: str, backend: CrossbarBackend, self_timed: bool) -> str | None:
+    """Return why a backend cannot answer a kind of phase; ``self_timed``: reads strobe when lines have settled."""
+    reason = backend.refusal(network, kind)
+    if reason is None and self_timed and kind in ("read", "verify"):
+        reason = backend.settling_refusal(network)
+    return reason
+
+
+def refusals(network: Network, backends: Mapping[str, CrossbarBackend], self_timed: bool = False) -> None:
+    """Raise `UnsupportedRequestError` if a backend cannot answer a kind of phase on this network (`refusal`)."""
     for kind, backend in backends.items():
-        reason = backend.refusal(network, kind)
+        reason = refusal(network, kind, backend, self_timed)
         if reason is not None:
             raise UnsupportedRequestError(reason)
 

@@ -214,6 +214,14 @@ class CrossbarBackend(ABC):
         """
         return None
 
+    def settling_refusal(self, network: Network) -> str | None:
+        """Return why it cannot say when the lines of this network have settled, or None; asked as `stop_refusal`."""
+        return None
+
+    def unrecorded(self) -> CrossbarBackend:
+        """Return the backend for trial requests, which are no phases of the run; what records them steps aside."""
+        return self
+
     def describe(self) -> dict[str, Any]:
         """Return what the manifest should say: engine, version, options."""
         return {"backend": self.name}

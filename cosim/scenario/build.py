@@ -12,7 +12,7 @@ import numpy as np
 from cosim.components.coding import find_coding
 from cosim.components.programming import Programming, ProgrammingPulse, Scheme
 from cosim.components.reading import timings
-from cosim.components.tile import PHASE_KINDS, Tile
+from cosim.components.tile import PHASE_KINDS, Tile, refusal
 from cosim.crossbar.backend import CrossbarBackend, find
 from cosim.devices.base import FloatArray
 from cosim.errors import CosimError, InputError, ScenarioError
@@ -230,7 +230,7 @@ class _Plans:
 
     def _check_backends(self, key: KeyPath, tile: Tile, chosen: Mapping[str, CrossbarBackend]) -> None:
         for kind, backend in chosen.items():
-            reason = backend.refusal(tile.network, kind)
+            reason = refusal(tile.network, kind, backend, tile.periphery.sense.self_timed)
             if reason is not None:
                 raise self.scenario.error(key, reason)
 

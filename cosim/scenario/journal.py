@@ -124,6 +124,12 @@ class JournalingBackend(CrossbarBackend):
     def refusal(self, network: Network, kind: str) -> str | None:
         return self._inner.refusal(network, kind)
 
+    def settling_refusal(self, network: Network) -> str | None:
+        return self._inner.settling_refusal(network)
+
+    def unrecorded(self) -> CrossbarBackend:
+        return self._inner.unrecorded()
+
     def describe(self) -> dict[str, Any]:
         """Return what ``inner`` says, and what was taken from the journal, kept in it and left out."""
         return {**self._inner.describe(), "journal": dict(self._counts)}

@@ -43,6 +43,12 @@ class _Tap(CrossbarBackend):
     def refusal(self, network: Network, kind: str) -> str | None:
         return self._inner.refusal(network, kind)
 
+    def settling_refusal(self, network: Network) -> str | None:
+        return self._inner.settling_refusal(network)
+
+    def unrecorded(self) -> CrossbarBackend:
+        return self._inner.unrecorded()
+
     def describe(self) -> dict[str, Any]:
         return self._inner.describe()
 

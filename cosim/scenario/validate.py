@@ -102,6 +102,12 @@ class _Recording(CrossbarBackend):
     def stop_refusal(self, network: Network) -> str | None:
         return self._inner.stop_refusal(network)
 
+    def settling_refusal(self, network: Network) -> str | None:
+        return self._inner.settling_refusal(network)
+
+    def unrecorded(self) -> CrossbarBackend:
+        return self._inner.unrecorded()
+
     def describe(self) -> dict[str, Any]:
         return self._inner.describe()
 
