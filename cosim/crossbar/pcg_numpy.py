@@ -42,8 +42,9 @@ class _Lines:
         self.word = g.reshape(m, n)
         self.bit = np.ascontiguousarray(self.word.T)
         t, diagonal = _factor(self.word, _stack(prepared, m, n))
-        self.word_factor = -_long(t[:n, :m].T)[:-1], _long(diagonal[:n, :m].T)
-        self.bit_factor = -_long(t[:m, m:].T)[:-1], _long(diagonal[:m, m:].T)
+        np.negative(t, out=t)
+        self.word_factor = _long(t[:n, :m].T)[:-1], _long(diagonal[:n, :m].T)
+        self.bit_factor = _long(t[:m, m:].T)[:-1], _long(diagonal[:m, m:].T)
 
     def solve_word(self, x: FloatArray) -> FloatArray:
         """``A^-1 x`` of word nodes, in place where LAPACK allows it."""
@@ -64,7 +65,8 @@ def _stack(prepared: PreparedLines, m: int, n: int) -> _Stack:
         resistance[:n, :m], resistance[:m, m:] = word.T, bit
         shunt[:n, :m], shunt[:m, m:] = shunt_word.T, shunt_bit
         is_open = np.isinf(resistance)
-        found = _Stack(np.where(is_open, _OPEN, resistance), shunt, is_open)
+        resistance[is_open] = _OPEN
+        found = _Stack(resistance, shunt, is_open)
         if found.shunt.size <= _KEEP:
             prepared.notes["numpy"] = found
     stack: _Stack = found
