@@ -32,6 +32,7 @@ from cosim.devices import (
     models,
     presets,
 )
+from cosim.devices.pulse import PulseModel
 from cosim.errors import DeviceError, UnknownNameError
 
 KELVIN = 300.0
@@ -42,9 +43,13 @@ def is_default(device: DeviceModel) -> bool:
     return dataclasses.asdict(device) == dataclasses.asdict(type(device)())  # type: ignore[call-overload]
 
 
-CASES: dict[str, DeviceModel] = {
-    **{name: model() for name, model in models().items()},
-    **{name: device for name, device in presets().items() if not is_default(device)},
+CASES: dict[str, DeviceModel] = {  # models that step per pulse have a suite of their own
+    **{name: model() for name, model in models().items() if not issubclass(model, PulseModel)},
+    **{
+        name: device
+        for name, device in presets().items()
+        if not is_default(device) and not isinstance(device, PulseModel)
+    },
     "mss-1000": Mss(switches=1000),
     "vteam-exponential": Vteam(resistance="exponential", window="biolek"),
     "ion-drift-none": IonDrift(window="none"),
