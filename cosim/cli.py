@@ -238,7 +238,7 @@ def netlist(
 
 @app.command()
 def devices(as_json: AsJson = False) -> None:
-    """List device models and presets with their parameters, units and sources."""
+    """List device models, and presets of devices, wires, converters and architectures, with sources."""
     from cosim.scenario.describe import describe_devices
 
     content = describe_devices()
@@ -251,6 +251,12 @@ def devices(as_json: AsJson = False) -> None:
             typer.echo(f"    {key:<10} {leaf['default']:<14} {leaf['doc']} ({leaf['source']})")
     for name, model in content["presets"].items():
         typer.echo(f"preset {name}: model {model} ({content['preset_sources'][name]})")
+    for section, known in content["hardware_presets"].items():
+        for name, entry in known.items():
+            typer.echo(f"preset {name} of {section}: {entry['summary']}")
+            for key, leaf in entry["entries"].items():
+                value = leaf["value"] if not isinstance(leaf["value"], list) else ", ".join(leaf["value"])
+                typer.echo(f"    {key:<26} {value!s:<14} ({leaf['source']})")
 
 
 @app.command()
