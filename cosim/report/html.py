@@ -150,6 +150,7 @@ def _energy_figures(energy: Mapping[str, Any], colour: Mapping[str, str]) -> dic
         components = sorted({component for _, component in energy["operations"]})
         own = {component: f"--k{number % COLOURS}" for number, component in enumerate(components)}
         found["energy_operations"] = stacked_bars(parts, own, {}, "energy", "J")
+        found["energy_operations"]["layout"]["height"] += 100  # the legend names every component
     return found
 
 

@@ -2,7 +2,7 @@
 const root = document.documentElement;
 const island = name => JSON.parse(document.getElementById(name).textContent);
 const figures = island("figures");
-const settings = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"], toImageButtonOptions: { format: "svg" } };
+const settings = { responsive: true, displaylogo: false, displayModeBar: matchMedia("(hover: hover)").matches ? "hover" : false, modeBarButtonsToRemove: ["select2d", "lasso2d"], toImageButtonOptions: { format: "svg" } };
 
 // Figures name colours as CSS variables, so that they follow the theme of the page.
 const css = name => getComputedStyle(root).getPropertyValue(name).trim();
@@ -14,7 +14,7 @@ function coloured(value) {
 }
 function styled(layout) {
   const base = { height: 360, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: css("--ink"), family: "system-ui, sans-serif", size: 12 },
-    margin: { l: 60, r: 20, t: 40, b: 45 }, hoverlabel: { align: "left", bgcolor: css("--paper"), bordercolor: css("--line"), font: { color: css("--ink") } }, ...coloured(layout) };
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: css("--soft"), activecolor: css("--ink") }, margin: { l: 60, r: 20, t: 40, b: 45 }, hoverlabel: { align: "left", bgcolor: css("--paper"), bordercolor: css("--line"), font: { color: css("--ink") } }, ...coloured(layout) };
   for (const key of Object.keys(base)) if (/^[xy]axis/.test(key)) base[key] = { gridcolor: css("--line"), zerolinecolor: css("--line"), linecolor: css("--line"), ...base[key] };
   return base;
 }
