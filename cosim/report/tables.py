@@ -25,6 +25,7 @@ OPERATION_FIELDS = ("operation", "op", "target", "start_s", "end_s", "energy_j")
 AREA_FIELDS = ("tile", "component", "units", "area_m2", "expression", "inputs", "source")
 RESOURCE_FIELDS = ("resource", "units")
 CELL_FIELDS = ("tile", "row", "column", "energy_j")
+WEAR_FIELDS = ("tile", "row", "column", "pulses", "cycles")
 BREAKDOWN_FIELDS = ("operation", "component", "kind", "energy_j", "formula", "expression", "inputs", "source")
 
 
@@ -53,6 +54,8 @@ def write_tables(
         _write(folder / "cell_energy.csv", CELL_FIELDS, _cell_lines(trace))
     for tile, maps in sorted(trace.maps.items()):
         _write(folder / f"cells-{tile}.csv", ("row", "column", *maps), _map_lines(maps))
+    if trace.cell_wear:
+        _write(folder / "cell_wear.csv", WEAR_FIELDS, _wear_lines(trace))
     if parquet and _has_pyarrow():
         for table in trace.tables:
             if len(table):
@@ -130,6 +133,12 @@ def _map_lines(maps: Mapping[str, NDArray[np.float64]]) -> Iterator[str]:
     for row, values in enumerate(zip(*maps.values(), strict=True)):
         for column, cell in enumerate(zip(*(part.tolist() for part in values), strict=True)):
             yield f"{row},{column},{','.join(map(str, cell))}\n"
+def _wear_lines(trace: Trace) -> Iterator[str]:
+    """Yield programming pulses and equivalent cycles of every device as CSV text."""
+    for tile, (pulses, cycles) in sorted(trace.cell_wear.items()):
+        for row, (counts, worn) in enumerate(zip(pulses.tolist(), cycles.tolist(), strict=True)):
+            for column, pair in enumerate(zip(counts, worn, strict=True)):
+                yield f"{_quoted(tile)},{row},{column},{pair[0]},{pair[1]}\n"
 
 
 def _line(cells: Iterable[Any]) -> str:
