@@ -349,12 +349,10 @@ class Trace:
 
     Tables: ``phases``, ``energies``, ``busy``, ``pulses``, ``outcomes``, ``conversions``, ``values``.
     ``works`` holds what each read has computed, ``areas`` what takes area, ``converters`` the figures of each
-    tile's ADC, ``cell_energies`` what was dissipated in each device of a tile [J], ``(rows, columns)``,
-    ``maps`` further maps of its cells (`cosim.components.maps`). ``formulas`` maps a formula key to its `Formula`, ``capacities`` a resource to its number of
-    units, ``warnings`` holds sentences, ``end_fs`` the end of the run, ``operations`` the finished ones.
     tile's ADC, ``cell_energies`` what was dissipated in each device of a tile [J], ``(rows, columns)``, ``cell_wear``
-    programming pulses and equivalent cycles of each device of a tile where they wear. ``formulas`` maps a formula key
-    to its `Formula`, ``capacities`` a resource to its number of units, ``warnings`` holds sentences, ``end_fs`` the end of the run, ``operations`` the finished ones.
+    programming pulses and equivalent cycles of each device of a tile where they wear, ``maps`` further maps of its
+    cells (`cosim.components.maps`). ``formulas`` maps a formula key to its `Formula`, ``capacities`` a resource to its
+    number of units, ``warnings`` holds sentences, ``end_fs`` the end of the run, ``operations`` the finished ones.
     """
 
     def __init__(self, folder: Path | None = None) -> None:

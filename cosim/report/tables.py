@@ -133,6 +133,8 @@ def _map_lines(maps: Mapping[str, NDArray[np.float64]]) -> Iterator[str]:
     for row, values in enumerate(zip(*maps.values(), strict=True)):
         for column, cell in enumerate(zip(*(part.tolist() for part in values), strict=True)):
             yield f"{row},{column},{','.join(map(str, cell))}\n"
+
+
 def _wear_lines(trace: Trace) -> Iterator[str]:
     """Yield programming pulses and equivalent cycles of every device as CSV text."""
     for tile, (pulses, cycles) in sorted(trace.cell_wear.items()):
