@@ -173,7 +173,7 @@ class Write(Operation):
             for name, job in self.jobs.items()
         }
         yield simpy.AllOf(system.environment, list(running.values()))
-        sweeps = {name: process.value for name, process in running.items()}
+        sweeps: dict[str, Any] = {name: process.value for name, process in running.items()}
         outcomes = [row for row in system.trace.outcomes if row[0] == index]
         return self._details(system, outcomes, before, sweeps)
 
