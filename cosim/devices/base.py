@@ -85,6 +85,8 @@ class DeviceModel(ABC):
     """Name in scenarios and in the registry."""
     moves: ClassVar[bool] = True
     """Whether the state can change at all."""
+    files: ClassVar[tuple[str, ...]] = ()
+    """Parameters that name a file, in a scenario relative to its folder; their default is built in."""
     affine: ClassVar[bool] = False
     """Whether `advance` at a given voltage is an affine function of the state."""
     accuracy: ClassVar[float] = 1e-12
@@ -177,6 +179,13 @@ class DeviceModel(ABC):
         """Return ``((V, s), (V, s))``: amplitude and width of a default SET and RESET pulse, or None.
 
         One pulse moves the state by about 3 % of its range. None: the model cannot be programmed.
+        """
+        return None
+
+    def elementwise_law(self, temperature: float) -> tuple[float, ...] | None:
+        """Return the parameters of the model's law in `cosim.devices.compiled_laws`, or None without one.
+
+        Asked for models of which all cells have the same parameters.
         """
         return None
 
