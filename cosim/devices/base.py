@@ -209,7 +209,9 @@ class DeviceModel(ABC):
         """Return the model of some cells: per-cell parameter arrays indexed by ``cells``."""
         if not self.varied:
             return self
-        chosen = object.__new__(type(self))  # what holds for all cells holds for some: nothing is checked again
+        chosen = object.__new__(
+            type(self)
+        )  # what holds for all cells holds for some: nothing is checked again
         own = {name: getattr(self, name) for name in _parameters(type(self))}
         own.update({name: own[name][cells] for name in self.varied})
         chosen.__dict__.update(own, varied=self.varied)

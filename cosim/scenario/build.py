@@ -269,9 +269,7 @@ class _Plans:
                 raise self.scenario.error(("tiles", name, "backend"), reason)
         return Write(jobs)
 
-    def _only(
-        self, key: KeyPath, step: WriteStep, targets: tuple[FloatArray, ...]
-    ) -> tuple[FloatArray, ...]:
+    def _only(self, key: KeyPath, step: WriteStep, targets: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:
         """Return the targets of the cells that are written, NaN elsewhere."""
         if step.cells is None:
             return targets

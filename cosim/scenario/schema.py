@@ -215,7 +215,9 @@ class WriteStep(Section):
         default=None, description="file with target conductances [S] instead of a matrix"
     )
     cells: list[tuple[int, int]] | None = Field(
-        default=None, min_length=1, description="only these cells are written, each [row, column]; default: all"
+        default=None,
+        min_length=1,
+        description="only these cells are written, each [row, column]; default: all",
     )
     encoding: Literal["differential", "single"] | None = Field(
         default=None, description="how weights become conductances; default: differential for two tiles"
