@@ -71,7 +71,7 @@ def test_refused_rules(rule: dict[str, float], sentence: str) -> None:
 def written(parallel: str, kind: str = "1T1R", size: int = 8, **rule: object) -> System:
     """Return a system after random targets were written into cells that differ."""
     deviation = Deviation(0.03, "normal")
-    variation = Variation({name: deviation for name in ("r_on", "r_off", "v_on", "v_off")}, c2c=0.03)
+    variation = Variation(dict.fromkeys(("r_on", "r_off", "v_on", "v_off"), deviation), c2c=0.03)
     hardware = Hardware(
         ArraySpec(size, size, WireSpec(1.0, 1.0, 1e-16)), find_preset("mss-firm"), Cell(kind), variation=variation  # type: ignore[arg-type]
     )  # fmt: skip
