@@ -202,6 +202,7 @@ class Write(Operation):
             "disturb": disturb,
             "sweeps": {name: [sweep._asdict() for sweep in passed] for name, passed in sweeps.items()},
             "final": {name: self._final(system.tiles[name], job) for name, job in self.jobs.items()},
+            **self._wear(system),
         }
 
     @staticmethod
@@ -217,6 +218,17 @@ class Write(Operation):
             "worst_of_range": float(apart.max()),
             "rms_of_range": _rms(apart.tolist()),
         }
+
+    def _wear(self, system: System) -> Details:
+        """Return the largest counts of programming pulses and equivalent cycles, where cells wear."""
+        worn = {name: system.trace.cell_wear[name] for name in self.jobs if name in system.trace.cell_wear}
+        if not worn:
+            return {}
+        counts = {
+            name: {"most_pulses": int(pulses.max()), "most_cycles": float(cycles.max())}
+            for name, (pulses, cycles) in worn.items()
+        }
+        return {"wear": counts}
 
     def _disturb(self, tile: Tile, outcomes: list[tuple[Any, ...]], before: FloatArray) -> Details:
         """Return how far cells moved that no pulse was meant for: since their last verify, or at all."""

@@ -305,7 +305,8 @@ def apply_pulse(
     yield from shift_levels(tile, operation, "write", drives)
     start = tile.now
     origin = "driver.rise + pulse width + driver.fall" + (", or comparator" if stops else "")
-    index, result = yield from tile.run_phase(operation, phase, origin)
+    cells = [(row, column) for column in columns.tolist()]
+    index, result = yield from tile.run_phase(operation, phase, origin, programmed=cells)
     if result.stops:
         width_fs = min(max(result.stops[0].ramp_fs - shape.rise_fs, 0), width_fs)
     if stops:
