@@ -119,6 +119,10 @@ def program_tile(tile: Tile, operation: int, job: Programming) -> Process:
                 yield from select_rows(tile, operation, "select", 1)
                 selected = row
             yield from _program_cells(session, row, columns, found)
+            if job.verify.sweeps == 1:
+                group = np.zeros(shape, dtype=np.bool_)
+                group[row, columns] = True
+                _record(tile, operation, job, group, found)
         gained = found.pulses - before
         sweeps.append(
             Sweep(
@@ -127,7 +131,14 @@ def program_tile(tile: Tile, operation: int, job: Programming) -> Process:
                 int(gained.sum()),
             )
         )
-    for row, column in np.argwhere(written).tolist():
+    if job.verify.sweeps > 1:
+        _record(tile, operation, job, written, found)
+    return sweeps
+
+
+def _record(tile: Tile, operation: int, job: Programming, cells: NDArray[np.bool_], found: _Outcome) -> None:
+    """Append the outcomes of some cells ``(rows, columns)``, row by row."""
+    for row, column in np.argwhere(cells).tolist():
         at = row, column
         tile.trace.outcomes.append(
             CellOutcome(
@@ -135,7 +146,6 @@ def program_tile(tile: Tile, operation: int, job: Programming) -> Process:
                 float(found.device[at]), int(found.pulses[at]), bool(found.converged[at]),
             )
         )  # fmt: skip
-    return sweeps
 
 
 def _groups(job: Programming) -> Iterator[tuple[int, Columns]]:
