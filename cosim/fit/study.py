@@ -29,9 +29,10 @@ class Study:
     bounds: tuple[str, ...] = ()
     against_spice: bool = False
     robust: bool = False
+    even: bool = False
     temperature: float = 300.0
-    survey: int = 512
-    starts: int = 5
+    survey: int = 1024
+    starts: int = 12
     seed: int = 0
 
 
@@ -79,6 +80,7 @@ def run_study(study: Study) -> StudyResult:
         starts=study.starts,
         seed=study.seed,
         loss="soft_l1" if study.robust else "linear",
+        even=study.even,
     )
     spice = _in_spice(found) if study.against_spice else ()
     return StudyResult(found, found.predict(others) if others else (), spice)
