@@ -367,7 +367,9 @@ def fit(
         bool, typer.Option("--even", help="weigh files so that the largest of their errors gets small")
     ] = False,
     temperature: Annotated[str, typer.Option(help="temperature of the measurement")] = "300 K",
-    survey: Annotated[int, typer.Option(min=8, max=65536, help="points of the search for good starts")] = 1024,
+    survey: Annotated[
+        int, typer.Option(min=8, max=65536, help="points of the search for good starts")
+    ] = 1024,
     starts: Annotated[int, typer.Option(min=1, max=64, help="starts that are improved")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="seed of the search")] = 0,
     device: Annotated[str, typer.Option(help="pulse_table: name of the measured device")] = "",
