@@ -1,10 +1,9 @@
-"""kT-RAM on circuits: instructions per second of a lane with 64 spaces of 4 x 4, wires on, at fidelity ``physical``;
-and of 64 lanes that share 8 comparators, at ideal fidelity with time and energy of every instruction.
+"""kT-RAM on circuits and in time: instructions per second at physical fidelity, and of lanes that share comparators.
 
-Every instruction and every device model is measured; beside it, alternating in the same process, the general path
-of the behavioral backend (``compiled=False``) on one read and one feedback instruction, and the events of simpy one by one
-beside lanes side by side. Prints medians of rounds and "met" or "missed" for the bars. ``--accept`` ends with status 1 if
-a bar is missed.
+A lane of 64 spaces of 4 x 4 with wires is measured with every instruction and device model; beside it, alternating in the
+same process, the general path of the behavioral backend (``compiled=False``). Then 64 lanes that share 8 comparators at
+ideal fidelity, with time and energy of every instruction; beside it the events one by one. Prints medians of rounds and
+"met" or "missed" for the bars. ``--accept`` ends with status 1 if a bar is missed.
 """
 
 from __future__ import annotations
