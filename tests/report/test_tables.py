@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from cosim import records
-from cosim.records import PhaseRecord, Trace
+from cosim.records import PhaseRecord, TimedInstruction, Trace
 from cosim.report.files import decimal_seconds
 from cosim.report.tables import write_tables
 
