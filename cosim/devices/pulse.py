@@ -32,6 +32,7 @@ _HALF_SELECT = "cosim: halfway between a half-selected cell and the full amplitu
 _SINGLE = 1000.0
 """Pulses of one phase that `iterated` takes one at a time."""
 _LARGEST_EXPONENT = 700.0
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _BATCH = 1e-4
 """Largest change of the state by pulses taken together."""
 
@@ -160,6 +161,24 @@ def decayed_pulses(count: FloatArray, log_factor: Parameter) -> FloatArray:
     """Return (1 - a^2n)/(1 - a^2) for n = ``count`` pulses of either sign; ``log_factor``: ln a per pulse."""
     double = 2.0 * np.where(np.abs(log_factor) > 1e-12, log_factor, 1e-12)
     result: FloatArray = np.expm1(np.minimum(double * np.abs(count), _LARGEST_EXPONENT)) / np.expm1(double)
+    return result
+
+
+def further_uniforms(uniforms: FloatArray, number: int) -> FloatArray:
+    """Return the uniform draw with a number of cells that have two, ``(2, ...)``: the first is the cells' own.
+
+    Later ones are the finalizer of SplitMix64 on both and the number, so a phase needs two draws a cell however many it uses.
+    """
+    if number == 0:
+        own: FloatArray = uniforms[0]
+        return own
+    bits = (uniforms * 2.0**53).astype(np.uint64)
+    with np.errstate(over="ignore"):
+        z = bits[0] + (bits[1] << np.uint64(11)) + np.uint64(number) * _GOLDEN
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    result: FloatArray = (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return result
 
 
