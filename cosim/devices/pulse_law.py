@@ -150,7 +150,6 @@ PRESETS: Mapping[str, PulseLaw] = MappingProxyType({
     "pulse-law-ag-a-si": PulseLaw(c2c=0.035),
     "pulse-law-epiram": _law(81e3, 50.2, 64, (0.5, -0.5), ((5.0, 5e-6), (3.0, 5e-6)), 0.02),
     "pulse-law-gst-pcm": _law(4.71e3, 19.8, 100, (0.105, 2.4), ((0.7, 6e-6), (3.0, 125e-9)), 0.015),
-    "pulse-law-stt-mram": _law(3.5e3, 2.3, 1, (0.0, 0.0), ((1.0, 10e-9), (1.0, 10e-9)), 0.0),
     "pulse-law-hzo-fefet": _law(559.28e3, 45, 32, (1.75, 1.46), ((3.65, 75e-9), (2.95, 75e-9)), 0.005),
 })  # fmt: skip
 """Published sets, MLP-NeuroSim 3.0 manual and the devices named there; voltages as magnitudes, SET on the positive side."""

@@ -100,7 +100,6 @@ _PRESET_SOURCES: Mapping[str, str] = {
     "pulse-law-epiram": _MLP + "EpiRAM, Choi et al., Nature Materials 17, 335 (2018)",
     "pulse-law-gst-pcm": _MLP + "GST PCM, Kuzum et al., Nano Letters 12, 2179 (2012)",
     "pulse-law-hzo-fefet": _MLP + "HZO FeFET, Jerry et al., IEDM 2017",
-    "pulse-law-stt-mram": "NeuroSim, STT-MRAM: 3.5 kohm, on/off 2.3, 1 V for 10 ns, two levels",
     "soft-bounds-reram": "Gong et al., IEDM 2022, HfO2 baseline, as in the IBM analog hardware acceleration kit",
     "soft-bounds-reram-optimized": "Gong et al., IEDM 2022, optimized material, as in the IBM analog hardware acceleration kit",
     "exp-step-reram": "Gong et al., Nature Communications 9, 2102 (2018), as in the IBM analog hardware acceleration kit",

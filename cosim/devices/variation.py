@@ -27,9 +27,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.devices.ageing import Endurance, Retention
 from cosim.devices.base import DeviceModel, FloatArray, check, quantity
 from cosim.devices.read_noise import ReadNoise
+from cosim.devices.retention import Endurance, Retention
 from cosim.errors import DeviceError
 from cosim.rng import shell_uniforms
 from cosim.units import Fraction, Siemens

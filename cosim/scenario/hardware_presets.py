@@ -179,7 +179,7 @@ ARCHITECTURES: Mapping[str, HardwarePreset] = MappingProxyType({
     "sonos-tcas": HardwarePreset(
         "SONOS accelerator: 1152 x 256, 8-bit inputs bit by bit, 8-bit ramp converters",
         {
-            "device": _all(_CHOSEN, model="pulse_law") | _all(_SONOS + "; the floor is 1/1000 of it", g_min="16 nS", g_max="16 uS"),
+            "device": _all(_SONOS, preset="sonos-40nm"),
             "cell": _all("SONOS: the select transistor of the cell", kind="1T1R") | _all("cosim: small beside 1/16 uS, for the source gives none", access_resistance="1 kohm"),
             "array": _all(_TCAS, rows=1152, columns=256) | {"wires": _IDEAL_WIRES},
             "dac": _all(_TCAS + ": 8-bit inputs, one bit a cycle", bits=8, slice=1) | _all(_SONOS + ": 16 uS give 1.6 uA at 0.1 V", range=["0 V", "0.1 V"]),
@@ -190,7 +190,7 @@ ARCHITECTURES: Mapping[str, HardwarePreset] = MappingProxyType({
     "neurram": HardwarePreset(
         "NeuRRAM: a core of 256 x 256, cells of up to 40 uS, neuron converters",
         {
-            "device": _FIRM_DEVICE | _all(_WAN + ": 1 uS to 40 uS", r_on="25 kohm", r_off="1000 kohm"),
+            "device": _all(_WAN, preset="rram-wan"),
             "cell": _all(_WAN + ": 1T1R", kind="1T1R") | _all("DNN+NeuroSim, default access resistance of 1T1R", access_resistance="15 kohm"),
             "array": _all(_WAN + ": 48 cores of 256 x 256", rows=256, columns=256) | {"wires": WIRES["neurosim-130nm"].entries},
             "dac": _all(_WAN + ": inputs of up to 8 bits", bits=8),
