@@ -16,6 +16,7 @@ from cosim.components.schemes import Scheme
 from cosim.components.tile import PHASE_KINDS, Tile, refusal
 from cosim.components.write_verify import ProgrammingPulse
 from cosim.crossbar.backend import CrossbarBackend, find
+from cosim.crossbar.cell_law import seen_range
 from cosim.devices.base import FloatArray
 from cosim.errors import CosimError, InputError, ScenarioError
 from cosim.hardware import Hardware
@@ -325,9 +326,8 @@ class _Plans:
         return encoded.parts
 
     def _visible_range(self) -> tuple[float, float]:
-        low, high = (float(np.mean(bound)) for bound in self.hardware.device.conductance_range())
-        series = self.hardware.cell.series_resistance
-        return low / (1 + low * series), high / (1 + high * series)
+        hardware = self.hardware
+        return seen_range(hardware.device, hardware.cell, hardware.dac.range[1], hardware.temperature)
 
     def _scheme(self, key: KeyPath, step: WriteStep) -> Scheme:
         gated = self.hardware.cell.gated
