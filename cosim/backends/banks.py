@@ -168,7 +168,13 @@ def make_bank(
     levels = [gates[k] or (0.0,) * array.rows for k, array in zip(stack.members, own, strict=True)]
     gate = np.concatenate([np.array(level) for level in levels])[:, None]
     return Bank(
-        names, _stacked(own), own[0].cell.access, gate, temperature, stack, None if mask.all() else mask.copy()
+        names,
+        _stacked(own),
+        own[0].cell.access,
+        gate,
+        temperature,
+        stack,
+        None if mask.all() else mask.copy(),
     )
 
 

@@ -108,9 +108,7 @@ def _circuit_outcome(
     """Answer a phase on any circuit; ``charged``: with the capacitance of the lines."""
     driven = tuple(net in request.phase.drives for net in request.network.nets)
     gates = tuple(network.gate_levels(array, request.phase) for array in request.network.arrays)
-    prepared = instant.plan(
-        request.network, driven, wires, charged, conducting, gates, request.temperature
-    )
+    prepared = instant.plan(request.network, driven, wires, charged, conducting, gates, request.temperature)
     run = CircuitRun(request, prepared, tolerances)
     last = run.run()
     instants = (*request.phase.strobes_fs, *(sorted(run.found) if request.phase.save else ()))

@@ -49,7 +49,9 @@ NETWORK_FORMULAS: Mapping[str, Formula] = {
         "integral of i^2 / G over every device", "i, G: solved and device state", _NETWORK_SOURCE
     ),
     "access devices": Formula(
-        "integral of v * i over every access device", "v, i: solved; cell.access_resistance or its law", _NETWORK_SOURCE
+        "integral of v * i over every access device",
+        "v, i: solved; cell.access_resistance or its law",
+        _NETWORK_SOURCE,
     ),
     "wires": Formula("integral of i^2 * R over every segment", "R: array.wires", _NETWORK_SOURCE),
     "line ends": Formula(

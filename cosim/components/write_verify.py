@@ -77,10 +77,14 @@ class Verify:
         None, source="cosim: as far as the budget leads", doc="highest amplitude of incremental-amplitude"
     )
     gate_start: Volt = quantity(
-        0.5, source="cosim: just above the threshold of the default transistor", doc="gate voltage of the first pulse of gate-ramp"
+        0.5,
+        source="cosim: just above the threshold of the default transistor",
+        doc="gate voltage of the first pulse of gate-ramp",
     )
     gate_step: Volt = quantity(
-        10e-3, source="cosim: a few steps per window with the default transistor", doc="what gate-ramp adds from SET pulse to SET pulse"
+        10e-3,
+        source="cosim: a few steps per window with the default transistor",
+        doc="what gate-ramp adds from SET pulse to SET pulse",
     )
     width_factor: float = quantity(
         1.25, source="cosim: ten pulses to ten times the width", doc="ratio of widths of incremental-width"

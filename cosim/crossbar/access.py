@@ -21,14 +21,13 @@ the near voltage. It is a frozen value with functions on arrays, like a device m
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, final
 
 import numpy as np
 
 from cosim.devices.base import BOLTZMANN_OVER_CHARGE, FloatArray
-from cosim.units import Ampere, Ohm, Unit, Volt, check, quantity
+from cosim.units import Ampere, Unit, Volt, check, quantity
 
 AmperePerVoltSquared = Annotated[float, Unit("A/V2")]
 
@@ -98,13 +97,21 @@ class Mosfet(SeriesElement):
         270e-6, source=_TEXTBOOK, doc="mobility times oxide capacitance, of a square channel"
     )
     width_over_length: float = quantity(2.0, source="cosim: a narrow channel, for a dense array", doc="W/L")
-    slope_factor: float = quantity(1.6, source=_TEXTBOOK, doc="n: what the gate must rise for one volt of the channel")
+    slope_factor: float = quantity(
+        1.6, source=_TEXTBOOK, doc="n: what the gate must rise for one volt of the channel"
+    )
 
     def __post_init__(self) -> None:
         for name in ("threshold", "transconductance", "width_over_length"):
             value = getattr(self, name)
             check(0 < value < float("inf"), "transistor", name, "finite and above zero", value)
-        check(1 <= self.slope_factor < 10, "transistor", "slope_factor", "at least 1 and below 10", self.slope_factor)
+        check(
+            1 <= self.slope_factor < 10,
+            "transistor",
+            "slope_factor",
+            "at least 1 and below 10",
+            self.slope_factor,
+        )
 
     def _law(self, temperature: float) -> tuple[float, float]:
         """Return the specific current [A] and twice the thermal voltage [V]."""
@@ -112,7 +119,9 @@ class Mosfet(SeriesElement):
         beta = self.transconductance * self.width_over_length
         return 2.0 * self.slope_factor * beta * thermal * thermal, 2.0 * thermal
 
-    def _ends(self, drop: FloatArray, far: FloatArray, gate: FloatArray, temperature: float) -> tuple[float, float, FloatArray, FloatArray]:
+    def _ends(
+        self, drop: FloatArray, far: FloatArray, gate: FloatArray, temperature: float
+    ) -> tuple[float, float, FloatArray, FloatArray]:
         """Return specific current, twice the thermal voltage, and both exponents: of the far and of the near side."""
         specific, double = self._law(temperature)
         x = ((gate - self.threshold) / self.slope_factor - far) / double

@@ -38,14 +38,13 @@ Ends = tuple[str | None, ...]
 class Cell:
     """What sits at a crossing: the device alone (1R), with an access transistor (1T1R), or with a selector (1S1R).
 
-    2T2R: two 1T1R cells on two bit lines that hold one signed weight. The transistor is a switch unless
-    ``transistor`` gives its law: its on-resistance in series where the gate net of the row is above the threshold, open
+    The transistor is a switch unless ``transistor`` gives its law: its on-resistance in series where the gate net of the row is above the threshold, open
     elsewhere. A transistor with a law conducts as its gate says; rows whose gate is at 0 V are open.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    kind: Literal["1R", "1T1R", "1S1R", "2T2R"] = "1R"
+    kind: Literal["1R", "1T1R", "1S1R"] = "1R"
     access_resistance: Ohm = quantity(
         15e3,
         source="DNN+NeuroSim, default access resistance of 1T1R",
@@ -79,7 +78,11 @@ class Cell:
             self.gate_threshold,
         )  # fmt: skip
         check(
-            self.transistor is None or self.gated, "cell", "transistor", "left out of cells without one", self.kind
+            self.transistor is None or self.gated,
+            "cell",
+            "transistor",
+            "left out of cells without one",
+            self.kind,
         )
         check(
             self.selector is None or self.kind == "1S1R", "cell", "selector", "left out of cells without one", self.kind
@@ -88,7 +91,7 @@ class Cell:
     @property
     def gated(self) -> bool:
         """Whether a gate line selects the row."""
-        return self.kind in ("1T1R", "2T2R")
+        return self.kind == "1T1R"
 
     @property
     def access(self) -> SeriesElement | None:

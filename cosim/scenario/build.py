@@ -334,11 +334,18 @@ class _Plans:
         scheme: Scheme = step.scheme or ("gate" if gated else "V/2")
         if scheme == "gate" and not gated:
             raise self.scenario.error(
-                (*key, "scheme"), "scheme gate needs 1T1R cells, but cell.kind is 1R; use scheme V/2"
+                (*key, "scheme"),
+                f"scheme gate needs 1T1R cells, but cell.kind is {self.hardware.cell.kind}; use scheme V/2",
+            )
+        if step.verify.pulses == "gate-ramp" and self.hardware.cell.transistor is None:
+            raise self.scenario.error(
+                (*key, "verify", "pulses"),
+                "gate-ramp needs an access transistor with a law, since a switch limits no current; give hardware.cell.transistor",
             )
         if scheme != "gate" and gated:
             raise self.scenario.error(
-                (*key, "scheme"), f"scheme {scheme} is for 1R cells, but cell.kind is 1T1R; use scheme gate"
+                (*key, "scheme"),
+                f"scheme {scheme} is for cells without gate lines, but cell.kind is 1T1R; use scheme gate",
             )
         return scheme
 

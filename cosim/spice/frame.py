@@ -155,7 +155,9 @@ def make_frame(
     fixed = tuple(site for site in graph.sites if not lives[site.array][site.row, site.column])
     access = [array.cell.access for array in network.arrays]
     split = tuple(
-        site for site in graph.sites if parted(access[site.array], bool(lives[site.array][site.row, site.column]))
+        site
+        for site in graph.sites
+        if parted(access[site.array], bool(lives[site.array][site.row, site.column]))
     )
     return Frame(
         graph=graph,
