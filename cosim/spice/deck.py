@@ -254,7 +254,7 @@ def _slots(
         rows = {site.row for site in (*frame.live, *frame.still) if site.array == k}
         for row in sorted(rows) if array.gates is not None and not array.cell.linear else ():
             node = gate_node(k, row)
-            yield level_slot(node, node, request.phase.gate_level(array.gates[row]))
+            yield level_slot(node, node, request.phase.gate_level((array.gates or ())[row]))
     for c in frame.graph.capacitors:
         voltage = initial_voltage(request, c.array, c.side, c.row, c.column)
         yield capacitor_slot(f"{'wb'[c.side]}{c.array}_{c.row}_{c.column}", c.node, c.capacitance, voltage)
