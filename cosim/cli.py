@@ -84,7 +84,8 @@ def run(
         result = run_scenario(
             loaded, backend=backend, out=folder, resume=resume, progress=watch.task("cells and vectors")
         )
-        result.save(folder, parquet=parquet)
+        with watch.working("files of the folder"):
+            result.save(folder, parquet=parquet)
     _show(result, folder, as_json, quiet)
     if result.failure is not None:
         raise result.failure
@@ -149,7 +150,8 @@ def validate(
             loaded, every=every, out=folder, progress=watch.task("phases in ngspice"),
             running=watch.task("cells and vectors"),
         )  # fmt: skip
-        check.result.save(folder, check.content)
+        with watch.working("files of the folder"):
+            check.result.save(folder, check.content)
     content = check.content
     if as_json:
         typer.echo(json.dumps(content, indent=2))
@@ -410,8 +412,9 @@ def fit(
         starts=starts,
         seed=seed,
     )
-    result = run_study(study)
-    result.save(out)
+    with Watch(shown=not (quiet or as_json), held=False) as watch:
+        result = run_study(study, watch.task("searches"))
+        result.save(out)
     if as_json:
         typer.echo(json.dumps(result.content(), indent=2))
     elif not quiet:

@@ -52,12 +52,14 @@ def pulse_response(
 ) -> Axes:
     """Draw the conductance [S] after each pulse ``(pulses,)``; ``target`` [S] as a line."""
     values = np.asarray(conductance, dtype=np.float64)
+    from matplotlib.ticker import MaxNLocator
+
     ax = axes_of(ax)
     ax.plot(np.arange(len(values)), values, marker="o", markersize=2.5, label=label or None)
     if target is not None:
         ax.axhline(target, color="0.4", linestyle=":", linewidth=0.8)
     ax.set_xlabel("pulses")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     with_unit(ax.yaxis, "conductance", "S")
     if label:
         ax.legend()
