@@ -129,7 +129,7 @@ def _run_ktram(scenario: Scenario, backend: str | None, progress: Progress | Non
     if backend is not None:
         raise scenario.error(
             ("ktram",),
-            "a kT-RAM program at ideal fidelity has no circuit phases, so there is nothing for a backend, a netlist or a cross-check; use cosim run without --backend",
+            "a kT-RAM program names its backend by ktram.core.fidelity (physical or spice), and its phases are not in the trace, so there is nothing for a backend, a netlist or a cross-check; use cosim run without --backend",
         )
     trace, began = Trace(), time.time()
     failure: CosimError | None = None
