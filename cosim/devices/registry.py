@@ -89,6 +89,9 @@ _PRESETS: Mapping[str, DeviceModel] = {
     **PROGRAMMING_ERRORS,
     "mss-firm": Mss(r_on=100e3, r_off=1e6, v_on=0.6, v_off=0.6, tau=10e-6),
     "mss-knowm-w-sdc": Mss(r_on=1.13e3, r_off=202e3, v_on=0.427, v_off=0.127, tau=47.5e-6),
+    "yakopcic-knowm-w-sdc": Yakopcic(
+        a1=1.31081e-3, a2=2.65822e-4, b=1.48606, v_p=0.229535, v_n=0.203707, a_p=3459.83, a_n=39077.4
+    ),
 }
 _MLP = "MLP-NeuroSim 3.0 manual; "
 _PRESET_SOURCES: Mapping[str, str] = {
@@ -125,6 +128,7 @@ _PRESET_SOURCES: Mapping[str, str] = {
     "sonos-40nm": "SONOS of 40 nm, IEDM 2022, as in CrossSim",
     "rram-cmo": "Falcone et al., CMO/HfOx, 2 % window, as in the IBM analog hardware acceleration kit",
     "mss-firm": "cosim: mss with firm thresholds and the range of TaOx/HfOx RRAM, Wu et al., VLSI Technology 2018",
+    "yakopcic-knowm-w-sdc": "cosim: fit to 18 measured loops of two W+SDC devices, Knowm Memristor Discovery, Knowm Inc., 2020",
     "mss-knowm-w-sdc": "cosim: fit to 18 measured loops of two W+SDC devices, Knowm Memristor Discovery, Knowm Inc., 2020",
 }
 
