@@ -104,12 +104,14 @@ class Mtj(DeviceModel):
         return result
 
     def _stability(self, temperature: float) -> Parameter:
-        return np.asarray(self.delta)[()] * (300.0 / temperature)
+        result: Parameter = self.delta * (300.0 / temperature)
+        return result
 
     def _precession(self, temperature: float) -> Parameter:
         """Return the rate of the precessional regime at twice the critical voltage [1/s]."""
         log = np.log(0.25 * np.pi**2 * self._stability(temperature))
-        return 2.0 / (_EULER + log) / np.asarray(self.relaxation_time)[()]
+        result: Parameter = 2.0 / (_EULER + log) / np.asarray(self.relaxation_time)[()]
+        return result
 
     def elementwise_law(self, temperature: float) -> tuple[float, ...]:
         """Return 1/v_set, 1/v_reset [1/V], the thermal stability, 1/tau_0 and the speed of precession [1/s]."""
