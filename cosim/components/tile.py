@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from math import nan
 from typing import TypeVar
 
@@ -22,16 +22,16 @@ from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
+from cosim.components.read_path import ReadPath, TransposedPeriphery
 from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
 from cosim.components.turn import Turn
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, ReadAnswers
 from cosim.crossbar.drive import Phase, pulse_count
 from cosim.crossbar.network import CrossbarArray, Network
-from cosim.crossbar.settling import Settling, settling
 from cosim.devices.base import DeviceModel, FloatArray
 from cosim.devices.variation import cycle_to_cycle
-from cosim.errors import CosimError, InputError, PhaseError, UnsupportedRequestError
+from cosim.errors import CosimError, DeviceError, InputError, PhaseError, UnsupportedRequestError
 from cosim.records import BusyRecord, Formula, PhaseRecord, Trace
 from cosim.rng import shell_uniforms, stream, stream_seed
 from cosim.units import femtoseconds, seconds
@@ -76,6 +76,7 @@ class Periphery:
     sense: Sense = field(default_factory=Sense)
     sequencer: Sequencer = field(default_factory=Sequencer)
     comparator: Comparator = field(default_factory=Comparator)
+    transposed: TransposedPeriphery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,14 @@ class Tile:
         self.backends = dict(backends)
         self.temperature, self.c2c = temperature, c2c
         adc = periphery.adc
-        self.adc_bank = adc_bank or make_bank(
+        bank = adc_bank or make_bank(
             environment, trace, f"{name}.adc", adc.count, adc.assignment, adc.arbitration
         )
-        self.adc_bank.name_owner(name)
+        bank.name_owner(name)
+        self.forward = ReadPath(
+            periphery.dac, adc, periphery.sense, bank, network, capacitance.word, capacitance.bit
+        )
+        self.transposed = self._transposed_path()
         self._turn = Turn(environment)
         self._last_fs = int(environment.now)
         self.over_compliance = 0
@@ -147,18 +152,46 @@ class Tile:
         device = self.conductance()
         return device / (1.0 + device * self.array.cell.series_resistance)
 
-    @cached_property
-    def settling(self) -> Settling:
-        """How fast the driven lines settle, zero without capacitance.
+    def place(self, seen: FloatArray) -> None:
+        """Put the devices into the states in which a read sees the conductances ``(rows, columns)`` [S].
 
-        Of the lines alone (three solves): cells between them make the slowest time constant only shorter, so the
-        upper bound holds for every state.
+        Stuck cells stay what they are, and no device leaves its range.
         """
-        c, array = self.capacitance, self.array
-        if not (c.word or c.bit):
-            return Settling(0.0, 0.0, 0.0)
-        nodes = (c.word / (array.columns + 1), c.bit / (array.rows + 1))
-        return settling(self.network, [np.zeros(array.shape)], capacitance=nodes, solves=3)
+        device = self.array.device
+        low, high = device.conductance_range()
+        wanted = np.clip(seen / (1.0 - seen * self.array.cell.series_resistance), low, high)
+        self.state = device.state_for(wanted)
+        self._last_fs = self.now
+
+    def path(self, transposed: bool) -> ReadPath:
+        """Return the way of a read; raises `DeviceError` where the tile has no converters for a transposed one."""
+        if not transposed:
+            return self.forward
+        if self.transposed is None:
+            raise DeviceError(
+                "a transposed read needs converters at the other line ends; give hardware.transposed, {} for its defaults"
+            )
+        return self.transposed
+
+    def _transposed_path(self) -> ReadPath | None:
+        part = self.periphery.transposed
+        if part is None:
+            return None
+        adc, ends = part.adc, self.array
+        bank = make_bank(
+            self.environment,
+            self.trace,
+            f"{self.name}.transposed_adc",
+            adc.count,
+            adc.assignment,
+            adc.arbitration,
+        )
+        bank.name_owner(self.name)
+        array = dataclasses.replace(
+            ends, r_left=part.sense.line_resistance, r_bottom=self.periphery.driver.output_resistance
+        )
+        c = self.capacitance
+        return ReadPath(part.dac, adc, part.sense, bank, Network((array,)), c.bit, c.word, transposed=True)
 
     def hand_over(self, backends: Mapping[str, CrossbarBackend]) -> None:
         """Answer the coming phases with other backends; the state goes with the tile."""
@@ -198,17 +231,19 @@ class Tile:
         phase: Phase,
         duration_from: str,
         timed: Callable[[PhaseRequest, CrossbarBackend], Phase] | None = None,
+        network: Network | None = None,
     ) -> Process:
         """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``.
 
-        ``timed``: what makes the phase of its request, where its timing depends on the circuit.
+        ``timed``: what makes the phase of its request, where its timing depends on the circuit; ``network``: that
+        of a `ReadPath`, where it is not the tile's.
         """
         asked = self.now
         yield from self._turn.take()
         try:
             start = self.now
             index = len(self.trace.phases)
-            request = self._request(phase, start)
+            request = self._request(phase, start, network or self.network)
             backend = self.backends[phase.kind]
             if timed is not None:
                 phase = self._result(partial(timed, request, backend), operation, phase)
@@ -262,12 +297,12 @@ class Tile:
             self._turn.give()
         return index
 
-    def _request(self, phase: Phase, start: int) -> PhaseRequest:
+    def _request(self, phase: Phase, start: int, network: Network) -> PhaseRequest:
         self._count += 1
         seed = (self._seed + self._count) % (1 << 128)
         gap = seconds(start - self._last_fs)
         aged = aged_state(self.array, self.state, gap, self.temperature, seed)
-        return PhaseRequest(self.network, (aged,), self.node_voltages, start, self.temperature, phase, seed)
+        return PhaseRequest(network, (aged,), self.node_voltages, start, self.temperature, phase, seed)
 
     def _result(self, answer: Callable[[], _Answer], operation: int, phase: Phase) -> _Answer:
         try:
@@ -359,11 +394,9 @@ class Tile:
     def _register_formulas(self) -> None:
         p, formulas = self.periphery, self.trace.formulas
         formulas.update(NETWORK_FORMULAS)
-        formulas[f"{self.name}/dac"] = p.dac.formula()
-        formulas[f"{self.name}/adc"] = p.adc.formula()
-        formulas[f"{self.name}/mux"] = p.adc.mux.formula()
-        for component, formula in p.sense.formulas().items():
-            formulas[f"{self.name}/{component}"] = formula
+        for path in filter(None, (self.forward, self.transposed)):
+            for component, formula in path.formulas().items():
+                formulas[f"{self.name}/{component}"] = formula
         formulas[f"{self.name}/level shifters"] = p.driver.level_shifter.formula()
         formulas[f"{self.name}/word-line charging"] = p.driver.line_formula(self.capacitance.word)
         formulas[f"{self.name}/bit-line charging"] = p.driver.line_formula(self.capacitance.bit)

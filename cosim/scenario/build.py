@@ -10,20 +10,23 @@ from typing import Any
 import numpy as np
 
 from cosim.components.coding import find_coding
+from cosim.components.dac import Dac
 from cosim.components.programming import Programming, ProgrammingPulse, Scheme
+from cosim.components.read_path import ReadPath
 from cosim.components.reading import timings
 from cosim.components.tile import PHASE_KINDS, Tile, refusal
 from cosim.crossbar.backend import CrossbarBackend, find
 from cosim.devices.base import FloatArray
 from cosim.errors import CosimError, InputError, ScenarioError
 from cosim.hardware import Hardware
-from cosim.mapping.encoding import Decoding, differential, single
+from cosim.mapping.encoding import Decoding, Encoded, differential, single, sliced
 from cosim.records import Trace
 from cosim.scenario.journal import JournalingBackend
 from cosim.scenario.load import Scenario
 from cosim.scenario.places import KeyPath
-from cosim.scenario.schema import BackendSection, ReadStep, Rows, Step, WriteStep
-from cosim.system import HandOver, Operation, Read, System, Wait, Write
+from cosim.scenario.schema import BackendSection, PlaceStep, ReadStep, Step, TargetSection, WriteStep
+from cosim.scenario.table import Rows
+from cosim.system import HandOver, Operation, Place, Read, System, Wait, Write
 from cosim.units import quantity_text, seconds
 
 Wrap = Callable[[str, CrossbarBackend], CrossbarBackend]
@@ -208,6 +211,8 @@ class _Plans:
         key: KeyPath = ("program", index)
         if step.write is not None:
             return self._write((*key, "write"), step.write)
+        if step.place is not None:
+            return self._place((*key, "place"), step.place)
         if step.read is not None:
             return self._read((*key, "read"), step.read)
         if step.wait is not None:
@@ -260,7 +265,11 @@ class _Plans:
                 raise self.scenario.error(("tiles", name, "backend"), reason)
         return Write(jobs)
 
-    def _targets(self, key: KeyPath, step: WriteStep) -> tuple[FloatArray, ...]:
+    def _place(self, key: KeyPath, step: PlaceStep) -> Operation:
+        self._check_tiles((*key, "tiles"), step.tiles)
+        return Place(dict(zip(step.tiles, self._targets(key, step), strict=True)))
+
+    def _targets(self, key: KeyPath, step: TargetSection) -> tuple[FloatArray, ...]:
         self.held = {tiles: held for tiles, held in self.held.items() if not set(tiles) & set(step.tiles)}
         if (step.matrix is None) == (step.conductance is None):
             found = "neither" if step.matrix is None else "both"
@@ -286,19 +295,30 @@ class _Plans:
             raise self.scenario.error(
                 (*key, "headroom"), f"must lie between 0 % and 100 %, not {step.headroom * 100:g} %"
             )
-        encoding = step.encoding or ("differential" if len(step.tiles) == 2 else "single")
-        wanted = 2 if encoding == "differential" else 1
-        if len(step.tiles) != wanted:
-            raise self.scenario.error(
-                (*key, "tiles"), f"encoding {encoding} needs {wanted} tiles, not {len(step.tiles)}"
-            )
-        encode = differential if encoding == "differential" else single
         try:
-            encoded = encode(matrix, low, low + (1 - step.headroom) * (high - low))
+            encoded = self._encoded(key, step, matrix, low, low + (1 - step.headroom) * (high - low))
+        except ScenarioError:
+            raise
         except InputError as error:
             raise self.scenario.error(inner, str(error)) from None
         self.held[tuple(step.tiles)] = (matrix, encoded.decoding)
         return encoded.parts
+
+    def _encoded(
+        self, key: KeyPath, step: TargetSection, matrix: FloatArray, low: float, high: float
+    ) -> Encoded:
+        slices, count = step.slices, 1 if step.slices is None else step.slices.count
+        encoding = step.encoding or ("differential" if len(step.tiles) == 2 * count else "single")
+        wanted = count * (2 if encoding == "differential" else 1)
+        if len(step.tiles) != wanted:
+            of = "" if slices is None else f" in {count} slices"
+            tiles = "tile" if wanted == 1 else "tiles"
+            raise self.scenario.error(
+                (*key, "tiles"), f"encoding {encoding}{of} needs {wanted} {tiles}, not {len(step.tiles)}"
+            )
+        if slices is not None:
+            return sliced(matrix, low, high, slices, signed=encoding == "differential")
+        return (differential if encoding == "differential" else single)(matrix, low, high)
 
     def _visible_range(self) -> tuple[float, float]:
         low, high = (float(np.mean(bound)) for bound in self.hardware.device.conductance_range())
@@ -348,48 +368,66 @@ class _Plans:
         self._check_tiles((*key, "tiles"), step.tiles)
         inner = (*key, "inputs")
         inputs = self.scenario.matrix(inner, step.inputs)
-        if inputs.shape[1] != self.hardware.array.rows:
+        path = self._path(key, step)
+        line = "bit line" if step.transposed else "word line"
+        if inputs.shape[1] != path.inputs:
             raise self.scenario.error(
-                inner,
-                f"must have one column per word line, {self.hardware.array.rows}, not {inputs.shape[1]}",
+                inner, f"must have one column per {line}, {path.inputs}, not {inputs.shape[1]}"
             )
-        low, high = self.hardware.dac.range
-        if np.any(inputs < 0) and low >= 0:
+        volts = self._volts_per_input(inner, step, inputs, path.dac)
+        held = self.held.get(tuple(step.tiles))
+        decoding, exact = None, None
+        if held is not None:
+            matrix, decoding = held
+            exact = inputs @ path.matrix(matrix) if step.reference == "exact" else None
+        profile = None if step.profile is None else self._profile((*key, "profile"), step.profile, path, line)
+        self._check_coding(key, step, path)
+        return Read(
+            tuple(step.tiles), inputs, volts, decoding, exact, step.coding, profile, step.phases == "together",
+            step.signed, step.transposed,
+        )  # fmt: skip
+
+    def _path(self, key: KeyPath, step: ReadStep) -> ReadPath:
+        try:
+            return self.system.tiles[step.tiles[0]].path(step.transposed)
+        except InputError as error:
+            raise self.scenario.error((*key, "transposed"), str(error)) from None
+
+    def _volts_per_input(self, key: KeyPath, step: ReadStep, inputs: FloatArray, dac: Dac) -> float:
+        """Return the voltage of an input of one [V]."""
+        low, high = dac.range
+        negative = bool(np.any(inputs < 0)) and step.signed == "bipolar"
+        where = (
+            ("hardware", "transposed", "dac", "range") if step.transposed else ("hardware", "dac", "range")
+        )
+        if negative and low >= 0:
             row, column = (int(k) for k in np.argwhere(inputs < 0)[0])
             raise self.scenario.error(
-                inner,
+                key,
                 f"element ({row}, {column}) is {inputs[row, column]:g}, but the DAC's range starts at {low:g} V;"
-                " give hardware.dac.range a negative lower end",
+                f" give {'.'.join(where)} a negative lower end, or the read signed: two-pass",
             )
         if not low <= 0 < high:
             raise self.scenario.error(
-                ("hardware", "dac", "range"), f"must span 0 V for a read, not {low:g} V to {high:g} V"
+                self.scenario.document.known(where), f"must span 0 V for a read, not {low:g} V to {high:g} V"
             )
-        full = step.full_scale or self.hardware.dac.calibration.full_scale(inputs)
-        volts = min(high, -low if np.any(inputs < 0) else high) / full
-        held = self.held.get(tuple(step.tiles))
-        decoding = held[1] if held is not None else None
-        exact = inputs @ held[0] if held is not None and step.reference == "exact" else None
-        profile = None if step.profile is None else self._profile((*key, "profile"), step.profile)
-        self._check_coding(key, step)
-        return Read(
-            tuple(step.tiles), inputs, volts, decoding, exact, step.coding, profile, step.phases == "together"
-        )
+        return min(high, -low if negative else high) / (step.full_scale or dac.calibration.full_scale(inputs))
 
-    def _profile(self, key: KeyPath, given: str | Rows) -> FloatArray:
+    def _profile(self, key: KeyPath, given: str | Rows, path: ReadPath, line: str) -> FloatArray:
         table = self.scenario.matrix(key, given)
-        if table.shape[1] != self.hardware.array.rows:
+        if table.shape[1] != path.inputs:
             raise self.scenario.error(
-                key, f"must have one column per word line, {self.hardware.array.rows}, not {table.shape[1]}"
+                key, f"must have one column per {line}, {path.inputs}, not {table.shape[1]}"
             )
         return table
 
-    def _check_coding(self, key: KeyPath, step: ReadStep) -> None:
+    def _check_coding(self, key: KeyPath, step: ReadStep, path: ReadPath) -> None:
         """Refuse a coding that nobody knows, or that the sense circuit cannot measure."""
         try:
             coding = find_coding(step.coding)
-            nothing = np.zeros((1, self.hardware.array.rows))
+            nothing = coding.encode(path.dac, np.zeros((1, path.inputs)))
             for name in step.tiles:
-                timings(self.system.tiles[name], coding, coding.encode(self.hardware.dac, nothing))
+                tile = self.system.tiles[name]
+                timings(tile, coding, nothing, tile.path(step.transposed))
         except InputError as error:
             raise self.scenario.error((*key, "coding"), str(error)) from None

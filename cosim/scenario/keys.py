@@ -24,7 +24,7 @@ from cosim.components.sense import Sense
 from cosim.crossbar.network import Cell
 from cosim.devices.base import DeviceModel
 from cosim.hardware import ArraySpec, WireGeometry
-from cosim.scenario import schema
+from cosim.scenario import schema, table
 from cosim.scenario.schema_ktram import Tuples
 from cosim.units import Marker, TimeUnit, Unit, UnitOrIdeal, quantity_text
 
@@ -153,13 +153,13 @@ def _nested(hint: Any) -> tuple[type[Any] | None, str]:
 
 def form(hint: Any) -> str:
     """Return in words what a key of this type takes."""
-    if hint in (schema.Table, schema.Rows):
+    if hint in (table.Table, table.Rows):
         return "file or rows"
     if hint == Tuples:
         return "list of address tuples"
     if get_origin(hint) is tuple:
         return f"pair of {form(get_args(hint)[0])}"
-    if schema.Rows in get_args(hint):
+    if table.Rows in get_args(hint):
         return "file or rows"
     marker = _unit(hint)
     if isinstance(marker, TimeUnit):
