@@ -23,13 +23,19 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(stream_seed(seed, name)))
 
 
-def shell_uniforms(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return two uniform draws a cell, ``(2, rows, columns)``, drawn in shell order.
+def shell_order(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return flat positions in ``(rows, columns)`` of the cells in shell order.
 
-    Cells are served by max(row, column), so that a grown array keeps the draws of the cells it had.
+    By max(row, column), then row, then column: cells that are served in this order keep their draws when the array
+    grows. ``rows`` and ``columns``: the numbers of the lines.
     """
-    rows, columns = np.indices(shape)
-    order = np.lexsort((columns.ravel(), rows.ravel(), np.maximum(rows, columns).ravel()))
+    row, column = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
+    return np.lexsort((column, row, np.maximum(row, column)))
+
+
+def shell_uniforms(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return two uniform draws a cell, ``(2, rows, columns)``, drawn in `shell_order`."""
+    order = shell_order(np.arange(shape[0]), np.arange(shape[1]))
     flat = np.empty((order.size, 2))
     flat[order] = rng.random((order.size, 2))
     result: NDArray[np.float64] = flat.T.reshape(2, *shape)

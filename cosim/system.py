@@ -90,7 +90,7 @@ class System:
         tile = Tile(
             self.environment, self.trace, name, network, state, hardware.periphery, hardware.line_capacitance(),
             backends, adc_bank=self._adc_bank(hardware), temperature=hardware.temperature, seed=self.seed,
-            c2c=hardware.variation.c2c,
+            variation=hardware.variation,
         )  # fmt: skip
         self.tiles[name] = tile
         self._register(name, hardware)

@@ -9,7 +9,8 @@ from cosim.crossbar.backend import PhaseRequest
 from cosim.crossbar.drive import Phase, level, pulse
 from cosim.crossbar.lines import LineSystem, solve_lines
 from cosim.crossbar.network import Cell, Segments, single
-from cosim.devices.registry import find_preset
+from cosim.devices.elementwise import LARGE
+from cosim.devices.registry import find_preset, models
 
 solve_lines(LineSystem(2, 2, 1.0, 1.0), np.full((2, 2), 1e-5), np.ones(2), kernel="numba")
 
@@ -21,3 +22,10 @@ shape = pulse(0.35, rise_fs=10**6, width_fs=10**8, fall_fs=10**6)
 drives = dict.fromkeys(array.left or (), shape) | dict.fromkeys(array.bottom or (), level(0.0))
 phase = Phase("write", 102 * 10**6, {str(net): wave for net, wave in drives.items()})
 BehavioralBackend().run(PhaseRequest(network, (np.full((12, 12), 0.5),), None, 0, 300.0, phase, 1))
+
+# The element-wise laws of the device models, and the tables (by ion drift).
+state = np.full(LARGE, 0.5)
+for name, model in models().items():
+    device = model()
+    if name == "ion_drift" or device.elementwise_law(300.0) is not None:
+        device.advance(state, np.ones(LARGE), 1e-9, 300.0)

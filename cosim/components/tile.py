@@ -22,6 +22,7 @@ from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
+from cosim.components.noisy_reads import NoiseProcess, with_read_noise
 from cosim.components.read_path import ReadPath, TransposedPeriphery
 from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
@@ -30,7 +31,7 @@ from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, R
 from cosim.crossbar.drive import Phase, pulse_count
 from cosim.crossbar.network import CrossbarArray, Network
 from cosim.devices.base import DeviceModel, FloatArray
-from cosim.devices.variation import cycle_to_cycle
+from cosim.devices.variation import Variation, cycle_to_cycle
 from cosim.errors import CosimError, DeviceError, InputError, PhaseError, UnsupportedRequestError
 from cosim.records import BusyRecord, Formula, PhaseRecord, Trace
 from cosim.rng import shell_uniforms, stream, stream_seed
@@ -105,14 +106,14 @@ class Tile:
         adc_bank: ConverterBank | None,
         temperature: float,
         seed: int,
-        c2c: float = 0.0,
+        variation: Variation | None = None,
     ) -> None:
         self.environment, self.trace, self.name = environment, trace, name
         self.network, self.periphery, self.capacitance = network, periphery, capacitance
         self.state = state
         self.node_voltages: tuple[FloatArray, ...] | None = None
         self.backends = dict(backends)
-        self.temperature, self.c2c = temperature, c2c
+        self.temperature, self.variation = temperature, variation or Variation()
         adc = periphery.adc
         bank = adc_bank or make_bank(
             environment, trace, f"{name}.adc", adc.count, adc.assignment, adc.arbitration
@@ -128,6 +129,7 @@ class Tile:
         self._seed = stream_seed(seed, f"tiles/{name}/phases")
         self._root = seed
         self._draws: dict[str, int] = {}
+        self._noise = self._noise_process()
         self._count = 0
         trace.capacities[f"{name}.array"] = 1
         self.cell_energy = trace.cell_energies[name] = np.zeros(network.arrays[0].shape)
@@ -252,7 +254,9 @@ class Tile:
             if backend.costly:
                 answer = backend.submit(request).result
                 yield self.environment.timeout(0)  # lets phases of the same instant be submitted too
-            result = with_c2c(request, self._result(answer, operation, phase), self.c2c)
+            result = with_c2c(request, self._result(answer, operation, phase), self.variation.c2c)
+            if self._noise is not None and phase.kind in ("read", "verify"):
+                result = with_read_noise(request, result, self._noise)
             yield self.environment.timeout(result.duration_fs)
             index = self._commit(operation, phase, backend.name, asked, start, result, duration_from)
         finally:
@@ -262,10 +266,10 @@ class Tile:
     def answer_reads(self, phase: Phase, voltages: FloatArray) -> ReadAnswers | None:
         """Return the answers to many reads of the tile, or None: then each is run on its own.
 
-        ``phase``: see `CrossbarBackend.run_reads`; ``voltages`` ``(reads, rows)`` [V]. Only where cells never move:
-        then the answers do not depend on when a read takes place.
+        ``phase``: see `CrossbarBackend.run_reads`; ``voltages`` ``(reads, rows)`` [V]. Only where cells never move and
+        have no noise: then the answers do not depend on when a read takes place.
         """
-        if self.array.device.moves or self.periphery.driver.compliance is not None:
+        if self.array.device.moves or self.periphery.driver.compliance is not None or self._noise is not None:
             return None
         request = PhaseRequest(
             self.network, (self.state,), self.node_voltages, self.now, self.temperature, phase, self._seed
@@ -296,6 +300,13 @@ class Tile:
         finally:
             self._turn.give()
         return index
+
+    def _noise_process(self) -> NoiseProcess | None:
+        noise, sense = self.variation.read_noise, self.periphery.sense
+        if noise is None:
+            return None
+        aperture = None if sense.kind == "integrator" else sense.sample_time
+        return NoiseProcess(noise, self.array.shape, stream(self._root, f"tiles/{self.name}/traps"), aperture)
 
     def _request(self, phase: Phase, start: int, network: Network) -> PhaseRequest:
         self._count += 1

@@ -180,6 +180,13 @@ class DeviceModel(ABC):
         """
         return None
 
+    def elementwise_law(self, temperature: float) -> tuple[float, ...] | None:
+        """Return the parameters of the model's law in `cosim.devices.compiled_laws`, or None without one.
+
+        Asked for models of which all cells have the same parameters.
+        """
+        return None
+
     def two_channel(self, temperature: float) -> TwoChannel | None:
         """Return the law at ``temperature`` [K] for compiled kernels, or None for a model of another kind.
 

@@ -27,6 +27,7 @@ from typing import Annotated, ClassVar, final
 import numpy as np
 
 from cosim.devices.base import FloatArray, Parameter, Subcircuit, check, quantity
+from cosim.devices.elementwise import elementwise
 from cosim.devices.rate import RateModel, check_below, check_positive, stop_text, twin
 from cosim.units import Ohm, Unit
 
@@ -120,6 +121,15 @@ class DataDriven(RateModel):
         result: FloatArray = -sign * speed * np.expm1(steepness * away) / (np.asarray(self.r_off) - self.r_on)
         return result
 
+    def elementwise_law(self, temperature: float) -> tuple[float, ...]:
+        """Return R_off, R_off - R_on [ohm], then speed, exponents and bounds of RESET and of SET."""
+        return (
+            self.r_off, self.r_off - self.r_on,
+            self.a_p, self.t_p, self.k_p, self.r_p0, self.r_p1,
+            self.a_n, self.t_n, self.k_n, self.r_n0, -self.r_n1,
+        )  # fmt: skip
+
+    @elementwise
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:

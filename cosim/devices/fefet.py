@@ -29,6 +29,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from cosim.devices.base import FloatArray, Parameter, Subcircuit, quantity
+from cosim.devices.elementwise import elementwise
 from cosim.devices.rate import RateModel, check_below, check_positive, twin
 from cosim.units import Second, Siemens, Volt
 
@@ -89,6 +90,11 @@ class Fefet(RateModel):
         """Return dx/dt [1/s]; the temperature has no effect."""
         return self.switching_rate(voltage) * ((voltage > 0) - state)
 
+    def elementwise_law(self, temperature: float) -> tuple[float, ...]:
+        """Return the logarithms of the activation voltages in volts, the exponent and 1/tau_0 [1/s]."""
+        return np.log(self.v_set), np.log(self.v_reset), self.exponent, 1.0 / self.tau_0
+
+    @elementwise
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:

@@ -35,6 +35,7 @@ from cosim.devices.base import (
     parameter_table,
     quantity,
 )
+from cosim.devices.elementwise import elementwise
 from cosim.units import Ampere, Fraction, Ohm, Second, Unit, Volt
 
 _PROFILE = "kT-RAM neural core, default MSS profile"
@@ -201,6 +202,11 @@ class Mss(DeviceModel):
         result: FloatArray = ((1.0 - state) * on - state * off) / self.tau
         return result
 
+    def elementwise_law(self, temperature: float) -> tuple[float, ...]:
+        """Return 1/V_T [1/V], V_on and V_off [V], and 1/tau [1/s]."""
+        return 1.0 / (BOLTZMANN_OVER_CHARGE * temperature), self.v_on, self.v_off, 1.0 / self.tau
+
+    @elementwise
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.devices.base import DeviceModel, FloatArray, Parameter, check, is_positive, quantity
+from cosim.devices.elementwise import elementwise
 from cosim.units import Fraction, Second, Siemens, Volt
 
 Mask = NDArray[np.bool_]
@@ -27,8 +28,6 @@ Mask = NDArray[np.bool_]
 WU = "MLP-NeuroSim 3.0 manual, table II; Wu et al., VLSI Technology 2018"
 OFF = "cosim: off unless asked for"
 _HALF_SELECT = "cosim: halfway between a half-selected cell and the full amplitude"
-_BLOCK = 8192
-"""Cells that `PulseModel.pulsed` treats at a time in a large array."""
 _SINGLE = 1000.0
 """Pulses of one phase that `iterated` takes one at a time."""
 _BATCH = 1e-4
@@ -99,6 +98,7 @@ class PulseModel(DeviceModel):
         """Return G_min and G_max [S]."""
         return self.g_min, self.g_max
 
+    @elementwise
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:
@@ -107,14 +107,7 @@ class PulseModel(DeviceModel):
 
     def pulsed(self, state: FloatArray, count: FloatArray) -> FloatArray:
         """Return the mean state after ``count`` pulses, held in 0..1."""
-        if state.ndim != 2 or state.size < 2 * _BLOCK or count.shape != state.shape or self.varied:
-            return np.clip(self.after_pulses(state, count), 0.0, 1.0)
-        # Block by block, so that what lies between two formulas stays in the cache.
-        result, rows = np.empty(state.shape), max(1, _BLOCK // state.shape[1])
-        for first in range(0, state.shape[0], rows):
-            k = slice(first, first + rows)
-            np.clip(self.after_pulses(state[k], count[k]), 0.0, 1.0, out=result[k])
-        return result
+        return np.clip(self.after_pulses(state, count), 0.0, 1.0)
 
     def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
         """Return 0 where no voltage counts as a pulse, else infinity."""

@@ -98,6 +98,15 @@ class PulseLaw(PulseModel):
         scale, shift = self._affine(np.arange(-_TABLED, _TABLED + 1.0))
         return 1.0 + scale, shift
 
+    def elementwise_law(self, temperature: float) -> tuple[float, ...]:
+        """Return the voltages from which time counts [V], then 1/width [1/s], 1/A and the aim, for SET and RESET."""
+        (s_set, s_reset), part = (np.where(s == 0, 1e-9, s) for s in self.steepness), self.threshold
+        return (
+            part * self.set_amplitude, -part * self.reset_amplitude,
+            1.0 / self.set_width, float(s_set / self.levels_set), float(-1.0 / np.expm1(-s_set)),
+            1.0 / self.reset_width, float(s_reset / self.levels_reset), float(-1.0 / np.expm1(-s_reset)),
+        )  # fmt: skip
+
     def after_pulses(self, state: FloatArray, count: FloatArray) -> FloatArray:
         """Return the state n pulses on along the curve of the pulses' sign."""
         if np.size(count) > _TABLED and not self.varied:

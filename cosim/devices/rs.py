@@ -27,6 +27,7 @@ from cosim.devices.base import (
     parameter_table,
     quantity,
 )
+from cosim.devices.elementwise import elementwise
 from cosim.units import Siemens, Unit, Volt
 
 _KTRAM = "kT-RAM neural core, rs model"
@@ -89,6 +90,7 @@ class Rs(DeviceModel):
         result: FloatArray = self.rate * (up * (1.0 - state) - down * state)
         return result
 
+    @elementwise
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.devices.base import DeviceModel, FloatArray, check, quantity
+from cosim.devices.read_noise import ReadNoise
 from cosim.errors import DeviceError
 from cosim.rng import shell_uniforms
 from cosim.units import Fraction, Siemens
@@ -131,6 +132,9 @@ class Variation:
         doc="standard deviation of the change of state of one pulse, relative to it",
     )
     stuck: tuple[Stuck, ...] = quantity((), source="cosim: none", doc="cells that never change")
+    read_noise: ReadNoise | None = quantity(
+        None, source="cosim: none", doc="noise on the currents of reads and verifies"
+    )
 
     def __post_init__(self) -> None:
         check(

@@ -27,6 +27,7 @@ from typing import Annotated, ClassVar, final
 import numpy as np
 
 from cosim.devices.base import FloatArray, Parameter, Subcircuit, quantity
+from cosim.devices.elementwise import elementwise
 from cosim.devices.integrate import Range, integrate
 from cosim.devices.rate import RateModel, check_below, check_margin, check_positive, shared, stop_text, twin
 from cosim.devices.resistance import ResistanceLaw, conductance_of, resistance_text, state_of
@@ -111,6 +112,22 @@ class Vteam(RateModel):
         still = not (np.any(self.drive(np.asarray(low))) or np.any(self.drive(np.asarray(high))))
         return 0.0 if still else float("inf")
 
+    def elementwise_law(self, temperature: float) -> tuple[float, ...] | None:
+        """Return threshold [V], speed [1/s] and exponent of SET and of RESET, and the range; None with a window."""
+        if self.window != "none":
+            return None
+        on, off = self.k_on / self.thickness, self.k_off / self.thickness
+        return (
+            self.v_on,
+            on,
+            self.alpha_on,
+            self.v_off,
+            off,
+            self.alpha_off,
+            *self.state_bounds(),
+        )
+
+    @elementwise
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:
