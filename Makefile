@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test check setup ngspice format bench accept-solver accept-updates accept-converters accept-spice accept-devices accept-feedback accept-ktram accept-fit docs-generate clean
+.PHONY: demo test check setup ngspice format bench accept-solver accept-updates accept-converters accept-spice accept-devices accept-feedback accept-ktram accept-ktram-physical accept-fit docs-generate clean
 
 demo: setup
 	$(BIN)/cosim run scenarios/quickstart.yaml --out out/quickstart
@@ -71,7 +71,11 @@ accept-feedback: setup
 accept-ktram: setup
 	$(BIN)/python benchmarks/ktram.py --accept
 	$(BIN)/python benchmarks/ktram_lanes.py --accept
-	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram
+	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram --ignore tests/ktram/test_circuit.py
+
+accept-ktram-physical: setup
+	$(BIN)/python benchmarks/ktram_physical.py --accept
+	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram/test_circuit.py
 
 accept-devices: setup
 	$(BIN)/python benchmarks/devices.py --accept

@@ -85,6 +85,8 @@ class DeviceModel(ABC):
     """Name in scenarios and in the registry."""
     moves: ClassVar[bool] = True
     """Whether the state can change at all."""
+    files: ClassVar[tuple[str, ...]] = ()
+    """Parameters that name a file, in a scenario relative to its folder; their default is built in."""
     affine: ClassVar[bool] = False
     """Whether `advance` at a given voltage is an affine function of the state."""
     accuracy: ClassVar[float] = 1e-12

@@ -35,6 +35,7 @@ class PulseTable(PulseModel):
 
     name: ClassVar[str] = "pulse_table"
     reference: ClassVar[str] = "XBTorch, jump tables"
+    files: ClassVar[tuple[str, ...]] = ("table",)
 
     g_min: Siemens = quantity(_NAN, source=_TABLE, doc="lowest conductance; not given: that of the table")
     g_max: Siemens = quantity(_NAN, source=_TABLE, doc="highest conductance; not given: that of the table")
@@ -48,7 +49,7 @@ class PulseTable(PulseModel):
     reset_width: Second = quantity(
         _NAN, source=_TABLE, doc="width of the RESET pulse; not given: that of the table"
     )
-    table: str = quantity(_BUILT_IN, source="MLP-NeuroSim 3.0 manual, Ag:a-Si; Jo et al., Nano Letters 10, 1297 (2010)", doc="file of the table, from the working directory; ag-a-si is built in")  # fmt: skip
+    table: str = quantity(_BUILT_IN, source="MLP-NeuroSim 3.0 manual, Ag:a-Si; Jo et al., Nano Letters 10, 1297 (2010)", doc="file of the table, in the scenario's folder; ag-a-si is built in")  # fmt: skip
     checksum: str = quantity(
         "", source="cosim: taken from the file", doc="SHA-256 that the file must have; empty: any"
     )
