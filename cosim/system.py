@@ -197,7 +197,19 @@ class Write(Operation):
             "unreached": unreached[:4096],
             "error": {"verify_rms_s": _rms([row[5] - row[4] for row in outcomes])},
             "disturb": disturb,
+            **self._wear(system),
         }
+
+    def _wear(self, system: System) -> Details:
+        """Return the largest counts of programming pulses and equivalent cycles, where cells wear."""
+        worn = {name: system.trace.cell_wear[name] for name in self.jobs if name in system.trace.cell_wear}
+        if not worn:
+            return {}
+        counts = {
+            name: {"most_pulses": int(pulses.max()), "most_cycles": float(cycles.max())}
+            for name, (pulses, cycles) in worn.items()
+        }
+        return {"wear": counts}
 
     def _disturb(self, tile: Tile, outcomes: list[tuple[Any, ...]], before: FloatArray) -> Details:
         """Return how far cells moved that no pulse was meant for: since their last verify, or at all."""

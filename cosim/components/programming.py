@@ -309,7 +309,7 @@ def _pulse(
     yield from shift_levels(tile, operation, "write", drives)
     start = tile.now
     origin = "driver.rise + pulse width + driver.fall" + (", or comparator" if stops else "")
-    index, result = yield from tile.run_phase(operation, phase, origin)
+    index, result = yield from tile.run_phase(operation, phase, origin, programmed=(row, column))
     if result.stops:
         width = min(max(result.stops[0].ramp_fs - rise, 0), width)
     if stops:

@@ -51,7 +51,7 @@ class ReadPath:
     """One way of a read.
 
     ``network`` has the line-end resistances of this way: the driver's at the driven ends, the sense circuit's at
-    the sensed ones. ``input_capacitance`` and ``output_capacitance``: of one driven and one sensed line [F].
+    the sensed ones; its device is that of the beginning (cells that age change the tile's). ``input_capacitance`` and ``output_capacitance``: of one driven and one sensed line [F].
     """
 
     dac: Dac

@@ -239,7 +239,7 @@ def _array_phase(tile: Tile, job: Multiplication, vector: int, phase: int) -> Pr
 
     nets, whole = path.sensed, make(timing)
     timed = self_timed(tile, make, timing, job.span, nets.tolist(), path)
-    index, result = yield from tile.run_phase(job.operation, whole, timing.origin, timed, path.network)
+    index, result = yield from tile.run_phase(job.operation, whole, timing.origin, timed, path=path)
     charging_energy(tile, job.operation, index, whole.drives, "read")
     sense_energy(tile, job.operation, index, "read", result, path.outputs, path)
     if path.sense.kind == "integrator":

@@ -18,6 +18,7 @@ import numpy as np
 import simpy
 
 from cosim.components.adc import Adc
+from cosim.components.ageing import Ageing
 from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
@@ -130,6 +131,7 @@ class Tile:
         self._root = seed
         self._draws: dict[str, int] = {}
         self._noise = self._noise_process()
+        self.ageing = self._new_ageing()
         self._count = 0
         trace.capacities[f"{name}.array"] = 1
         self.cell_energy = trace.cell_energies[name] = np.zeros(network.arrays[0].shape)
@@ -159,10 +161,15 @@ class Tile:
 
         Stuck cells stay what they are, and no device leaves its range.
         """
+        if self.ageing is not None:
+            self.ageing.renew(seconds(self.now))
+            self.network = self.network.with_device(self.ageing.device)
         device = self.array.device
         low, high = device.conductance_range()
         wanted = np.clip(seen / (1.0 - seen * self.array.cell.series_resistance), low, high)
         self.state = device.state_for(wanted)
+        if self.ageing is not None:
+            self.ageing.note(self.state)
         self._last_fs = self.now
 
     def path(self, transposed: bool) -> ReadPath:
@@ -233,19 +240,20 @@ class Tile:
         phase: Phase,
         duration_from: str,
         timed: Callable[[PhaseRequest, CrossbarBackend], Phase] | None = None,
-        network: Network | None = None,
+        programmed: tuple[int, int] | None = None,
+        path: ReadPath | None = None,
     ) -> Process:
         """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``.
 
-        ``timed``: what makes the phase of its request, where its timing depends on the circuit; ``network``: that
-        of a `ReadPath`, where it is not the tile's.
+        ``timed``: what makes the phase of its request, where its timing depends on the circuit. ``programmed``: row
+        and column of the cell that the phase is a pulse for. ``path``: the way of a read, forward unless given.
         """
         asked = self.now
         yield from self._turn.take()
         try:
             start = self.now
             index = len(self.trace.phases)
-            request = self._request(phase, start, network or self.network)
+            request = self._request(phase, start, programmed, path)
             backend = self.backends[phase.kind]
             if timed is not None:
                 phase = self._result(partial(timed, request, backend), operation, phase)
@@ -259,6 +267,11 @@ class Tile:
                 result = with_read_noise(request, result, self._noise)
             yield self.environment.timeout(result.duration_fs)
             index = self._commit(operation, phase, backend.name, asked, start, result, duration_from)
+            if self.ageing is not None and programmed is not None:
+                self.state = self.ageing.end_pulse(
+                    request.states[0], self.state, programmed, seconds(self.now)
+                )
+                self.network = self.network.with_device(self.ageing.device)
         finally:
             self._turn.give()
         return index, result
@@ -266,10 +279,11 @@ class Tile:
     def answer_reads(self, phase: Phase, voltages: FloatArray) -> ReadAnswers | None:
         """Return the answers to many reads of the tile, or None: then each is run on its own.
 
-        ``phase``: see `CrossbarBackend.run_reads`; ``voltages`` ``(reads, rows)`` [V]. Only where cells never move and
-        have no noise: then the answers do not depend on when a read takes place.
+        ``phase``: see `CrossbarBackend.run_reads`; ``voltages`` ``(reads, rows)`` [V]. Only where cells never move, age
+        or have noise: then the answers do not depend on when a read takes place.
         """
-        if self.array.device.moves or self.periphery.driver.compliance is not None or self._noise is not None:
+        changes = self.array.device.moves or self.ageing is not None or self._noise is not None
+        if changes or self.periphery.driver.compliance is not None:
             return None
         request = PhaseRequest(
             self.network, (self.state,), self.node_voltages, self.now, self.temperature, phase, self._seed
@@ -308,11 +322,32 @@ class Tile:
         aperture = None if sense.kind == "integrator" else sense.sample_time
         return NoiseProcess(noise, self.array.shape, stream(self._root, f"tiles/{self.name}/traps"), aperture)
 
-    def _request(self, phase: Phase, start: int, network: Network) -> PhaseRequest:
+    def _new_ageing(self) -> Ageing | None:
+        v = self.variation
+        if v.retention is None and v.endurance is None:
+            return None
+        rng = stream(self._root, f"tiles/{self.name}/retention")
+        ageing = Ageing(self.array.device, self.state, v.retention, v.endurance, self.temperature, rng)
+        self.network = self.network.with_device(ageing.device)
+        if v.endurance is not None:
+            self.trace.cell_wear[self.name] = ageing.pulses, ageing.cycles
+        return ageing
+
+    def _request(
+        self, phase: Phase, start: int, programmed: tuple[int, int] | None, path: ReadPath | None
+    ) -> PhaseRequest:
         self._count += 1
         seed = (self._seed + self._count) % (1 << 128)
         gap = seconds(start - self._last_fs)
         aged = aged_state(self.array, self.state, gap, self.temperature, seed)
+        if self.ageing is not None:
+            aged = self.ageing.advanced(aged, seconds(start))
+            if programmed is not None:
+                aged = self.ageing.begin_pulse(aged, programmed)
+            self.network = self.network.with_device(self.ageing.device)
+        network = self.network
+        if path is not None and path.transposed:
+            network = path.network.with_device(self.array.device)
         return PhaseRequest(network, (aged,), self.node_voltages, start, self.temperature, phase, seed)
 
     def _result(self, answer: Callable[[], _Answer], operation: int, phase: Phase) -> _Answer:

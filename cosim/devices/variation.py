@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.devices.ageing import Endurance, Retention
 from cosim.devices.base import DeviceModel, FloatArray, check, quantity
 from cosim.devices.read_noise import ReadNoise
 from cosim.errors import DeviceError
@@ -135,6 +136,10 @@ class Variation:
     read_noise: ReadNoise | None = quantity(
         None, source="cosim: none", doc="noise on the currents of reads and verifies"
     )
+    retention: Retention | None = quantity(
+        None, source="cosim: none", doc="drift of the conductance after programming"
+    )
+    endurance: Endurance | None = quantity(None, source="cosim: none", doc="wear of the range by programming")
 
     def __post_init__(self) -> None:
         check(

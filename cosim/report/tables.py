@@ -21,6 +21,7 @@ _NO_FORMULA = ("", "", "")
 OPERATION_FIELDS = ("operation", "op", "target", "start_s", "end_s", "energy_j")
 AREA_FIELDS = ("tile", "component", "units", "area_m2", "expression", "inputs", "source")
 CELL_FIELDS = ("tile", "row", "column", "energy_j")
+WEAR_FIELDS = ("tile", "row", "column", "pulses", "cycles")
 BREAKDOWN_FIELDS = ("operation", "component", "kind", "energy_j", "formula", "expression", "inputs", "source")
 
 
@@ -45,6 +46,8 @@ def write_tables(
         _write(folder / "area.csv", AREA_FIELDS, map(_line, _areas(trace)))
     if trace.cell_energies:
         _write(folder / "cell_energy.csv", CELL_FIELDS, _cell_lines(trace))
+    if trace.cell_wear:
+        _write(folder / "cell_wear.csv", WEAR_FIELDS, _wear_lines(trace))
     if parquet and _has_pyarrow():
         for table in trace.tables:
             if len(table):
@@ -115,6 +118,14 @@ def _cell_lines(trace: Trace) -> Iterator[str]:
     for tile, energy in sorted(trace.cell_energies.items()):
         for row, values in enumerate(energy.tolist()):
             yield "".join(f"{_quoted(tile)},{row},{column},{value}\n" for column, value in enumerate(values))
+
+
+def _wear_lines(trace: Trace) -> Iterator[str]:
+    """Yield programming pulses and equivalent cycles of every device as CSV text."""
+    for tile, (pulses, cycles) in sorted(trace.cell_wear.items()):
+        for row, (counts, worn) in enumerate(zip(pulses.tolist(), cycles.tolist(), strict=True)):
+            for column, pair in enumerate(zip(counts, worn, strict=True)):
+                yield f"{_quoted(tile)},{row},{column},{pair[0]},{pair[1]}\n"
 
 
 def _line(cells: Iterable[Any]) -> str:
