@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cosim.errors import CosimError, InputError
+from cosim.terminal import Watch
 from cosim.units import parse, quantity_text
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 
 ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="scenario file (YAML)")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="result folder of a run")]
 Out = Annotated[Path | None, typer.Option("--out", help="folder for the results; default out/NAME")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change an entry of the file")
@@ -49,21 +51,6 @@ def _load(scenario: Path, sets: list[str] | None, seed: int | None = None) -> Sc
     if seed is not None:
         overrides.append(f"seed={seed}")
     return load(scenario, overrides)
-
-
-class _Bar:
-    """A progress line on a terminal, nothing in a pipe."""
-
-    def __init__(self, what: str, quiet: bool) -> None:
-        self._what, self._live, self._shown = what, sys.stderr.isatty() and not quiet, -1
-
-    def __call__(self, done: int, total: int) -> None:
-        percent = 100 * done // max(total, 1)
-        if self._live and percent != self._shown:
-            self._shown = percent
-            end = "\n" if done >= total else ""
-            sys.stderr.write(f"\r{self._what} {percent:3d} % ({done} of {total}){end}")
-            sys.stderr.flush()
 
 
 @app.command()
@@ -87,10 +74,11 @@ def run(
 
     loaded = _load(scenario, set_, seed)
     folder = out or Path("out") / loaded.name
-    result = run_scenario(
-        loaded, backend=backend, out=folder, resume=resume, progress=_Bar("operations", quiet or as_json)
-    )
-    result.save(folder)
+    with Watch(shown=not (quiet or as_json)) as watch:
+        result = run_scenario(
+            loaded, backend=backend, out=folder, resume=resume, progress=watch.task("cells and vectors")
+        )
+        result.save(folder)
     _show(result, folder, as_json, quiet)
     if result.failure is not None:
         raise result.failure
@@ -150,10 +138,12 @@ def validate(
 
     loaded = _load(scenario, set_, seed)
     folder = out or Path("out") / loaded.name
-    check = validate_scenario(
-        loaded, every=every, out=folder, progress=_Bar("ngspice phases", quiet or as_json)
-    )
-    check.result.save(folder, check.content)
+    with Watch(shown=not (quiet or as_json)) as watch:
+        check = validate_scenario(
+            loaded, every=every, out=folder, progress=watch.task("phases in ngspice"),
+            running=watch.task("cells and vectors"),
+        )  # fmt: skip
+        check.result.save(folder, check.content)
     content = check.content
     if as_json:
         typer.echo(json.dumps(content, indent=2))
@@ -179,7 +169,10 @@ def validate(
 
 @app.command()
 def check(scenario: ScenarioPath, set_: Sets = None) -> None:
-    """Check a scenario's schema and physics without running it; every problem on a line of its own."""
+    """Check a scenario's schema and physics without running it; every problem on a line of its own.
+
+    Example: cosim check scenarios/quickstart.yaml
+    """
     from cosim.records import Trace
     from cosim.scenario.build import Backends, build
     from cosim.scenario.ktram import plan
@@ -284,7 +277,10 @@ def pulses(
 
 @app.command()
 def devices(as_json: AsJson = False) -> None:
-    """List device models and presets with their parameters, units and sources."""
+    """List device models and presets with their parameters, units and sources.
+
+    Example: cosim devices --json
+    """
     from cosim.scenario.describe import describe_devices
 
     content = describe_devices()
@@ -504,8 +500,55 @@ def _build_table(
 
 
 @app.command()
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="scenario file to write, such as first.yaml")],
+    kind: Annotated[
+        str, typer.Option(help="array (program a matrix, multiply, check) or ktram (a kT-RAM program)")
+    ] = "array",
+) -> None:
+    """Write a commented scenario to start from; it runs as it is.
+
+    Example: cosim new first.yaml && cosim run first.yaml
+    """
+    from cosim.scenario.new import write_new
+
+    write_new(file, kind)
+    typer.echo(f"{file}: written; try: cosim check {file}, then: cosim run {file}")
+
+
+@app.command()
+def report(folder: Folder) -> None:
+    """Write report.html of a run's folder anew, from its tables.
+
+    Example: cosim report out/quickstart
+    """
+    from cosim.scenario.stored import write_report
+
+    typer.echo(f"report: {write_report(folder)}")
+
+
+@app.command()
+def compare(first: Folder, second: Folder, as_json: AsJson = False) -> None:
+    """Compare the folders of two runs: what differs in the scenarios, and in time, energy and error.
+
+    Example: cosim compare out/quickstart out/six-bits
+    """
+    from cosim.scenario.stored import compare_folders, comparison_lines
+
+    content = compare_folders(first, second)
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+        return
+    for line in comparison_lines(content):
+        typer.echo(line)
+
+
+@app.command()
 def schema(out: Annotated[Path | None, typer.Option(help="file instead of standard output")] = None) -> None:
-    """Write the JSON schema of scenario files, for editors."""
+    """Write the JSON schema of scenario files, for editors.
+
+    Example: cosim schema --out scenario.schema.json
+    """
     from cosim.scenario.schema import json_schema
 
     text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
@@ -517,7 +560,10 @@ def schema(out: Annotated[Path | None, typer.Option(help="file instead of standa
 
 @app.command()
 def doctor() -> None:
-    """Test every optional piece, and say what to install for what is missing."""
+    """Test every optional piece, and say what to install for what is missing.
+
+    Example: cosim doctor
+    """
     from cosim.scenario.describe import doctor_lines
 
     lines, good = doctor_lines()

@@ -17,6 +17,7 @@ import simpy
 
 from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.coding import Signed, find_coding
+from cosim.components.maps import cell_maps
 from cosim.components.programming import Programming, program_tile
 from cosim.components.reading import Multiplication, Products, answer_together, multiply, prepare
 from cosim.components.tile import PHASE_KINDS, Tile, refusals, with_capacitance
@@ -45,6 +46,11 @@ class Operation(ABC):
     def target(self) -> str:
         """What the operation acts on, for reports."""
 
+    @property
+    def steps(self) -> int:
+        """What its progress is counted in: cells to program, vectors to multiply; 1 where it has no parts."""
+        return 1
+
     @abstractmethod
     def process(self, system: System, index: int) -> Process:
         """Return the process body; its value is the `Details` of the operation."""
@@ -60,6 +66,7 @@ class System:
         self.tiles: dict[str, Tile] = {}
         self._shared_adc: ConverterBank | None = None
         self._leakages: list[tuple[str, str, float, str]] = []
+        self._steps_before = self._steps_within = self._outcomes_before = 0
 
     def add_tile(
         self,
@@ -131,27 +138,45 @@ class System:
         return self._shared_adc
 
     def run(self, program: Sequence[Operation], progress: Callable[[int, int], None] | None = None) -> None:
-        """Run a program to its end; errors of a phase leave the trace with everything done before."""
-        process = self.environment.process(self._sequence(program, progress))
+        """Run a program to its end; errors of a phase leave the trace with everything done before.
+
+        ``progress`` is called after every event with the steps that are done and their number. What it raises
+        ends the run like an error of a phase.
+        """
+        process = self.environment.process(self._sequence(program))
+        before = {name: tile.conductance() for name, tile in self.tiles.items()}
         try:
-            self.environment.run(until=process)
+            if progress is None:
+                self.environment.run(until=process)
+                return
+            total = sum(operation.steps for operation in program)
+            self._steps_before = self._steps_within = 0
+            self._outcomes_before = len(self.trace.outcomes)
+            while not process.processed:
+                self.environment.step()
+                within = self._steps_within + len(self.trace.outcomes) - self._outcomes_before
+                progress(min(self._steps_before + within, total), total)
         finally:
             self.trace.end_fs = int(self.environment.now)
+            for name, conductance in before.items():
+                self.trace.maps[name] = cell_maps(self.tiles[name], conductance, self.trace.outcomes)
 
-    def _sequence(self, program: Sequence[Operation], progress: Callable[[int, int], None] | None) -> Process:
+    def advance(self, steps: int) -> None:
+        """Count steps of the running operation as done; programmed cells are counted by their outcomes."""
+        self._steps_within += steps
+
+    def _sequence(self, program: Sequence[Operation]) -> Process:
         first = len(self.trace.operations)
         for offset, operation in enumerate(program):
             index, start = first + offset, int(self.environment.now)
-            if progress is not None:
-                progress(offset, len(program))
             details = yield from operation.process(self, index)
             end = int(self.environment.now)
             self._leak(index, end - start)
             self.trace.operations.append(
                 OperationRecord(index, operation.op, operation.target, start, end, details)
             )
-        if progress is not None:
-            progress(len(program), len(program))
+            self._steps_before += operation.steps
+            self._steps_within, self._outcomes_before = 0, len(self.trace.outcomes)
 
 
 @final
@@ -165,6 +190,10 @@ class Write(Operation):
     @property
     def target(self) -> str:
         return "+".join(self.jobs)
+
+    @property
+    def steps(self) -> int:
+        return sum(int(np.isfinite(job.targets).sum()) for job in self.jobs.values())
 
     def process(self, system: System, index: int) -> Process:
         before = {name: system.tiles[name].conductance() for name in self.jobs}
@@ -278,6 +307,10 @@ class Read(Operation):
     def target(self) -> str:
         return "+".join(self.tiles)
 
+    @property
+    def steps(self) -> int:
+        return len(self.inputs)
+
     def process(self, system: System, index: int) -> Process:
         voltage = self.inputs * self.volts_per_input
         profile = voltage if self.profile is None else self.profile * self.volts_per_input
@@ -300,6 +333,7 @@ class Read(Operation):
             ]
             yield simpy.AllOf(system.environment, running)
             yield from self._shift_and_add(system, index, tiles[0], jobs[0], len(vectors))
+            system.advance(len(vectors))
         exceeded = [tile.over_compliance - count for tile, count in zip(tiles, before, strict=True)]
         self._record_conversions(system, index, results)
         system.trace.works[index] = Work(
