@@ -1,8 +1,9 @@
 """Memory use of an array: read one word, and rewrite cells that have left their window.
 
-A word is the cells of one row. Its word line is driven, every bit line is sensed at its virtual ground; the other word lines
-are grounded, so that no current comes from other rows but through wires, or float (1R), which costs no driver and lets
-sneak paths through the other rows in (A. Flocke, T. G. Noll, ESSCIRC 2007).
+A word is the cells of one row. Its word line is driven; either every bit line is sensed at its virtual ground with the other
+word lines grounded, so that nothing comes from other rows but through wires, or all lines float but that word line and one
+sensed bit line after the other (1R), which costs no driver and lets sneak paths through the other cells in
+(A. Flocke, T. G. Noll, ESSCIRC 2007).
 """
 
 from __future__ import annotations
@@ -11,24 +12,26 @@ import dataclasses
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cosim.components.bank import Process
 from cosim.components.programming import Programming, program_tile, visible_range
 from cosim.components.read_path import ReadPath
 from cosim.components.read_phases import (
     AdcRange,
+    ReadTiming,
+    account_sense,
     adc_range,
     charging_energy,
     read_drives,
     read_timing,
-    sense_energy,
 )
 from cosim.components.reading import convert, convert_inputs, select_rows
 from cosim.components.tile import Tile
 from cosim.crossbar.drive import GroupedDrives, Phase
 from cosim.devices.base import FloatArray
 
-UnselectedWords = Literal["grounded", "floating"]
+Unselected = Literal["grounded", "floating"]
 
 
 class Word(NamedTuple):
@@ -41,41 +44,57 @@ class Word(NamedTuple):
 
 
 def read_word(
-    tile: Tile, operation: int, row: int, path: ReadPath, unselected: UnselectedWords = "grounded"
+    tile: Tile, operation: int, row: int, path: ReadPath, unselected: Unselected = "grounded"
 ) -> Process:
-    """Read one word through ``path`` (forward); returns the `Word`."""
+    """Read one word through ``path`` (forward), all bits at once or, with floating lines, one by one; returns the `Word`."""
     yield from select_rows(tile, operation, "select", 1)
     voltage = np.zeros(tile.array.rows)
     voltage[row] = path.dac.range[1]
     actual, _ = yield from convert_inputs(tile, operation, "convert", voltage)
     timing = read_timing(tile, path)
     drives = read_drives(tile, actual, range(row, row + 1), timing, path)
-    if unselected == "floating":
-        drives = _floating(drives, path, row)
+    columns = np.arange(path.outputs)
+    groups = [columns] if unselected == "grounded" else np.split(columns, len(columns))
+    parts = []
+    for group in groups:
+        own = drives if unselected == "grounded" else _floating(drives, path, row, group)
+        parts.append((yield from _sensed(tile, operation, path, timing, own, group)))
+    currents, values, unsure = zip(*parts, strict=True)
+    return Word(np.concatenate(currents), np.concatenate(values), sum(unsure), timing.window_s)
+
+
+def _sensed(
+    tile: Tile, operation: int, path: ReadPath, timing: ReadTiming, drives: GroupedDrives, columns: NDArray[np.intp]
+) -> Process:  # fmt: skip
+    """Run one array phase and convert neighbouring columns; returns currents [A], values [V], metastable ones."""
     phase = Phase("read", timing.duration, drives, (timing.strobe,))
     index, result = yield from tile.run_phase(operation, phase, timing.origin, path=path)
+    nets = path.sensed[columns]
     charging_energy(tile, operation, index, drives, "read")
-    sense_energy(tile, operation, index, "read", result, path.outputs, path)
+    charge = float(np.abs(result.net_charge[nets]).sum())
+    account_sense(tile, operation, index, "read", charge, result.duration_fs, len(nets), path)
     if path.sense.kind == "integrator":
-        currents = -result.net_charge[path.sensed] / timing.window_s
+        currents = -result.net_charge[nets] / timing.window_s
     else:
-        currents = -result.samples.current[0, path.sensed]
+        currents = -result.samples.current[0, nets]
+    span = word_range(tile, path, len(nets))
     codes, unsure = yield from convert(
-        tile, operation, "convert", currents, word_range(tile, path), timing, path
+        tile, operation, "convert", currents, span, timing, path, int(columns[0])
     )
-    return Word(currents, codes.values, unsure, timing.window_s)
+    return currents, codes.values, unsure
 
 
-def word_range(tile: Tile, path: ReadPath) -> AdcRange:
-    """Return the ADC range of a word: a calibrated one takes in a cell of the highest conductance."""
+def word_range(tile: Tile, path: ReadPath, columns: int) -> AdcRange:
+    """Return the ADC range of bits: a calibrated one takes in a cell of the highest conductance."""
     _, high = visible_range(tile)
-    return adc_range(tile, np.full((1, path.outputs), 1.05 * high * path.dac.range[1]), None, path)
+    return adc_range(tile, np.full((1, columns), 1.05 * high * path.dac.range[1]), None, path)
 
 
-def _floating(drives: GroupedDrives, path: ReadPath, row: int) -> GroupedDrives:
-    """Return the drives without those of the other word lines."""
-    group = drives.group.copy()
-    group[np.delete(path.network.ends[0].left, row)] = len(drives.waveforms)
+def _floating(drives: GroupedDrives, path: ReadPath, row: int, columns: NDArray[np.intp]) -> GroupedDrives:
+    """Return the drives without those of the other word lines and the bit lines that are not sensed."""
+    ends, group = path.network.ends[0], drives.group.copy()
+    group[np.delete(ends.left, row)] = len(drives.waveforms)
+    group[np.delete(ends.bottom, columns)] = len(drives.waveforms)
     return GroupedDrives(drives.network, (*drives.waveforms, None), group, drives.gates)
 
 

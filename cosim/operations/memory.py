@@ -24,7 +24,7 @@ from cosim.components.programming import Programming, visible_range
 from cosim.components.read_path import ReadPath
 from cosim.components.read_phases import read_timing
 from cosim.components.tile import Tile
-from cosim.components.words import Refreshed, UnselectedWords, Word, read_word, refresh_tile
+from cosim.components.words import Refreshed, Unselected, Word, read_word, refresh_tile
 from cosim.devices.base import FloatArray
 from cosim.system import Details, Operation, System
 
@@ -43,7 +43,7 @@ class ReadWord(Operation):
     tile: str
     stored: Bits
     rows: tuple[int, ...]
-    unselected: UnselectedWords
+    unselected: Unselected
     reference: float | None
     op: str = "read_word"
 

@@ -58,17 +58,23 @@ class LineWaveform:
         inside = [t for t in wave.times_fs if 0 < t < duration_fs]
         times = [0, *inside, duration_fs]
         levels = wave.at(np.array(times, dtype=np.float64)).tolist()
+        if start_fs > self.times_fs[-1]:
+            self.rest()
+        if levels[0] != self.voltages[-1] and start_fs > self.times_fs[-1] + 1:
+            self._point(start_fs - 1, self.voltages[-1])  # as it was until the step
         for at, voltage in zip(times, levels, strict=True):
             self._point(start_fs + at, voltage)
+
+    def rest(self) -> None:
+        """Go back to 0 V after the last point, in a femtosecond."""
+        if self.voltages[-1] != 0:
+            self._point(self.times_fs[-1] + 1, 0.0)
 
     def _point(self, time_fs: int, voltage: float) -> None:
         if time_fs <= self.times_fs[-1]:
             if voltage == self.voltages[-1]:
                 return
             time_fs = self.times_fs[-1] + 1  # a step: the next femtosecond
-        elif voltage != 0 and self.voltages[-1] == 0 and time_fs > self.times_fs[-1] + 1:
-            self.times_fs.append(time_fs - 1)  # at rest until the step
-            self.voltages.append(0.0)
         self.times_fs.append(time_fs)
         self.voltages.append(voltage)
 
@@ -154,6 +160,8 @@ def waveforms(scenario: Scenario, kinds: Sequence[str] = ("write",)) -> Waveform
     result = run(scenario, backend="behavioral", wrap=lambda _tile, inner: Tap(inner, after=seen))
     if result.failure is not None:
         raise result.failure
+    for line in lines.values():
+        line.rest()
     if not lines:
         raise InputError(f"the run has no phases of kind {' or '.join(kinds)}; choose another --kind")
     return Waveforms(lines, result.trace)
@@ -215,7 +223,7 @@ def compare(found: Waveforms, measured: Path, at: str) -> Comparison:
 
     ``measured``: a CSV file with the columns ``time_s`` and ``voltage_v`` (of a line, ``at`` is TILE.LINE) or
     ``conductance_s`` (of a cell, ``at`` is TILE.ROW.COLUMN), which is compared with the state after the last pulse on
-    that cell. Raises `InputError` for a file or a place that does not fit.
+    that cell, before the first one with what that pulse found. Raises `InputError` for a file or a place that does not fit.
     """
     columns = _read_trace(measured)
     times = columns["time_s"]
@@ -227,7 +235,7 @@ def compare(found: Waveforms, measured: Path, at: str) -> Comparison:
 
 
 def _conductance(trace: Trace, at: str, times_s: FloatArray) -> FloatArray:
-    """Return the conductance of a cell at times [s], from its pulse records; NaN before the first."""
+    """Return the conductance of a cell at times [s], from its pulse records."""
     tile, *cell = at.rsplit(".", 2)
     rows: Iterable[tuple[object, ...]] = trace.pulses
     own = [row for row in rows if [row[3], str(row[4]), str(row[5])] == [tile, *cell]]

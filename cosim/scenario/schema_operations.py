@@ -46,7 +46,8 @@ class ReadWordStep(Section):
         default=None, min_length=1, description="the words that are read; default: all"
     )
     unselected: Literal["grounded", "floating"] = Field(
-        default="grounded", description="the other word lines; floating lets sneak paths in"
+        default="grounded",
+        description="the other lines: grounded, or floating, which lets sneak paths in (bits are then read one by one)",
     )
     reference: Ampere | None = Field(
         default=None, description="current between zeros and ones; default: half-way between the two levels"

@@ -27,7 +27,7 @@ PLAIN = ("hardware.variation={}", "hardware.sense.errors={}", "hardware.array.wi
 
 
 def test_margins_of_an_ideal_memory() -> None:
-    """Ones 20 uA, zeros 2 uA at 0.2 V and 1 kohm... in volts: 0.2 V * 100 kohm * (1/R), reference half-way.
+    """Ones carry 2 uA (0.2 V, 100 kohm), zeros 0.2 uA; the reference is half-way, 1.1 uA.
 
     Read margin (2 uA - 0.2 uA)/2 uA = 90 %; sense margin 100 kohm * 0.9 uA = 90 mV for every bit.
     """
@@ -41,7 +41,7 @@ def test_margins_of_an_ideal_memory() -> None:
 
 
 def test_floating_word_lines_let_sneak_paths_in() -> None:
-    """The read margin falls with the array, and much faster where the other word lines float."""
+    """The read margin falls with the array, and much faster where the other lines float."""
     found = {}
     for size in (4, 16):
         sets = (f"hardware.array.rows={size}", f"hardware.array.columns={size}")
@@ -76,8 +76,6 @@ def test_mismatch_is_one_offset_for_each_comparator() -> None:
     offset = (sign * (bits.column("margin_v")[first] - 0.09)).reshape(16, 16)
     assert np.allclose(offset, offset[0], atol=1e-9)  # every word sees the same comparators
     assert 0.01 < np.std(offset[0]) < 0.035
-    again = (sign * (bits.column("margin_v")[first + 256] - 0)).reshape(16, 16)
-    assert np.ptp(again) > 0
 
 
 def test_figures() -> None:
@@ -90,9 +88,8 @@ def test_figures() -> None:
 
 def test_one_word_and_one_cell() -> None:
     operations = run("memory_word").summary["operations"]
-    assert operations[1]["cells"] == 4
     assert operations[2]["values"] == [0, 1, 0, 1]
-    assert operations[3]["cells"] == 1
+    assert 0 < operations[3]["pulses"] < operations[1]["pulses"]
     assert operations[4]["values"] == [1, 1, 1, 0]
     assert operations[5]["values"] == [1, 1, 1, 0, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 1, 0]
     assert operations[5]["errors"] == 0
@@ -132,7 +129,7 @@ def test_a_refresh_rewrites_what_has_left_its_window() -> None:
 
 def test_nothing_to_refresh() -> None:
     """Right after a write every cell is in a window twice as wide: reads of four words, and no pulse."""
-    result = run("refresh", "program.2.wait.duration=1 us", "program.4.refresh.window=5 %")
+    result = run("refresh", "program.2.wait=1 us", "program.4.refresh.window=5 %")
     refresh = result.summary["operations"][4]
     assert (refresh["cells"], refresh["pulses"], refresh["converged_fraction"]) == (0, 0, 1.0)
     phases = result.trace.phases
