@@ -145,6 +145,19 @@ class ReadValue(NamedTuple):
     ideal: float
 
 
+class BitRecord(NamedTuple):
+    """One bit of a word that was read; ``margin_v``: distance from the reference on the right side [V], without noise."""
+
+    operation: int
+    tile: str
+    row: int
+    column: int
+    stored: int
+    read: int
+    current_a: float
+    margin_v: float
+
+
 class OperationRecord(NamedTuple):
     """One finished operation; ``details`` is what the summary says beside times and energy."""
 
@@ -347,7 +360,7 @@ class Table:
 class Trace:
     """Everything that happened in a run; reports read nothing else.
 
-    Tables: ``phases``, ``energies``, ``busy``, ``pulses``, ``outcomes``, ``conversions``, ``values``.
+    Tables: ``phases``, ``energies``, ``busy``, ``pulses``, ``outcomes``, ``conversions``, ``values``, ``bits``.
     ``works`` holds what each read has computed, ``areas`` what takes area, ``converters`` the figures of each
     tile's ADC, ``cell_energies`` what was dissipated in each device of a tile [J], ``(rows, columns)``, ``cell_wear``
     programming pulses and equivalent cycles of each device of a tile where they wear, ``maps`` further maps of its
@@ -363,6 +376,7 @@ class Trace:
         self.outcomes = Table("outcomes", CellOutcome, folder)
         self.conversions = Table("conversions", ConversionRecord, folder)
         self.values = Table("values", ReadValue, folder)
+        self.bits = Table("bits", BitRecord, folder)
         self.operations: list[OperationRecord] = []
         self.works: dict[int, Work] = {}
         self.areas: list[AreaRecord] = []
@@ -380,6 +394,7 @@ class Trace:
         """Every table of the trace."""
         return (
             self.phases, self.energies, self.busy, self.pulses, self.outcomes, self.conversions, self.values,
+            self.bits,
         )  # fmt: skip
 
     def frame(self, table: str = "phases") -> pd.DataFrame:

@@ -62,6 +62,12 @@ class ReadPath:
     input_capacitance: float
     output_capacitance: float
     transposed: bool = False
+    mismatch: FloatArray | None = None
+    """Further offset of the sense circuit of each line [V], None for none."""
+
+    def offsets(self, first: int, count: int) -> FloatArray | float:
+        """Return the further offsets of neighbouring sense circuits [V]."""
+        return 0.0 if self.mismatch is None else self.mismatch[first : first + count]
 
     @property
     def array(self) -> CrossbarArray:

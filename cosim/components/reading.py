@@ -72,18 +72,21 @@ def convert_outputs(
     The currents are those of neighbouring columns, ``column`` the first of them.
     """
     path = tile.forward
-    codes, _ = yield from _convert(tile, operation, kind, currents, span, read_timing(tile), path, column)
+    codes, _ = yield from convert(tile, operation, kind, currents, span, read_timing(tile), path, column)
     return codes
 
 
-def _convert(
+def convert(
     tile: Tile, operation: int, kind: str, currents: FloatArray, span: AdcRange, timing: ReadTiming, path: ReadPath,
     column: int = 0,
 ) -> Process:  # fmt: skip
-    """Sense and convert mean currents [A]; returns the `Codes` and how many were metastable."""
+    """Sense and convert mean currents [A] of neighbouring lines of a way, ``column`` the first of them.
+
+    Returns the `Codes` (values in volts) and how many were metastable.
+    """
     adc, sense = path.adc, path.sense
     rng = tile.draws(path.component("sense")) if sense.random else None
-    voltage = sense.output(currents, timing.window_s, rng)
+    voltage = sense.output(currents, timing.window_s, rng) + path.offsets(column, len(currents))
     sampled = tile.now - timing.fall
     if sense.kind == "comparator":
         codes, unsure = sense.decide(voltage, rng)
@@ -283,7 +286,7 @@ def _finish(
 ) -> Process:
     """Convert one sample of all columns and add it to the product."""
     timing = job.timings[phase]
-    codes, unsure = yield from _convert(tile, job.operation, "convert", sampled, job.span, timing, job.path)
+    codes, unsure = yield from convert(tile, job.operation, "convert", sampled, job.span, timing, job.path)
     measured = codes.values / job.path.sense.transfer(timing.window_s)
     results.currents[vector] += job.coded.weights[phase] * measured
     results.saturated += int(np.count_nonzero(codes.saturated))

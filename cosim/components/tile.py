@@ -120,15 +120,16 @@ class Tile:
             environment, trace, f"{name}.adc", adc.count, adc.assignment, adc.arbitration
         )
         bank.name_owner(name)
+        self._root = seed
         self.forward = ReadPath(
-            periphery.dac, adc, periphery.sense, bank, network, capacitance.word, capacitance.bit
-        )
+            periphery.dac, adc, periphery.sense, bank, network, capacitance.word, capacitance.bit,
+            mismatch=self._mismatch(periphery.sense, self.array.columns, "sense"),
+        )  # fmt: skip
         self.transposed = self._transposed_path()
         self._turn = Turn(environment)
         self._last_fs = int(environment.now)
         self.over_compliance = 0
         self._seed = stream_seed(seed, f"tiles/{name}/phases")
-        self._root = seed
         self._draws: dict[str, int] = {}
         self._noise = self._noise_process()
         self.ageing = self._new_ageing()
@@ -182,6 +183,13 @@ class Tile:
             )
         return self.transposed
 
+    def _mismatch(self, sense: Sense, lines: int, component: str) -> FloatArray | None:
+        """Return the further offset of each sense circuit [V], drawn once."""
+        if sense.errors.mismatch == 0:
+            return None
+        rng = stream(self._root, f"tiles/{self.name}/{component}/mismatch")
+        return np.asarray(sense.errors.mismatch * rng.standard_normal(lines))
+
     def _transposed_path(self) -> ReadPath | None:
         part = self.periphery.transposed
         if part is None:
@@ -200,7 +208,10 @@ class Tile:
             ends, r_left=part.sense.line_resistance, r_bottom=self.periphery.driver.output_resistance
         )
         c = self.capacitance
-        return ReadPath(part.dac, adc, part.sense, bank, Network((array,)), c.bit, c.word, transposed=True)
+        return ReadPath(
+            part.dac, adc, part.sense, bank, Network((array,)), c.bit, c.word, transposed=True,
+            mismatch=self._mismatch(part.sense, self.array.rows, "transposed sense"),
+        )  # fmt: skip
 
     def hand_over(self, backends: Mapping[str, CrossbarBackend]) -> None:
         """Answer the coming phases with other backends; the state goes with the tile."""

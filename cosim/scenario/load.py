@@ -21,7 +21,7 @@ from cosim.hardware import Hardware
 from cosim.scenario.devices import device_files
 from cosim.scenario.places import Document, KeyPath, merged, read_document, with_override
 from cosim.scenario.schema import BackendSection, KtramScenarioSection, ScenarioSection
-from cosim.scenario.table import NAME
+from cosim.scenario.table import NAME, RANDOM
 
 _OWNED = re.compile(r"^[\w ]+\.(\w+(?:\.\w+)*): (.*)$", re.DOTALL)
 
@@ -29,7 +29,8 @@ _BRANCH = re.compile(r"^(\[key\]|literal\[.*|tuple\[.*|list\[.*|function-.*|str|
 """Names of branches that pydantic puts into the path of an error."""
 
 _STEP_FILES: Mapping[str, tuple[str, ...]] = {
-    "write": ("matrix", "conductance"), "place": ("matrix", "conductance"), "read": ("inputs", "profile"),
+    "write": ("matrix", "conductance", "bits"), "place": ("matrix", "conductance", "bits"),
+    "read": ("inputs", "profile"), "update": ("rows", "columns"),
 }  # fmt: skip
 """Keys of the steps that may name a data file."""
 
@@ -114,7 +115,9 @@ class Scenario:
                 if part is not None:
                     named = [(key, getattr(part, key)) for key in keys]
                     found += [
-                        (("program", index, kind, key), name) for key, name in named if isinstance(name, str)
+                        (("program", index, kind, key), name)
+                        for key, name in named
+                        if isinstance(name, str) and (key, name) != ("bits", RANDOM)
                     ]
         return found
 

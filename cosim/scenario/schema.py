@@ -29,6 +29,7 @@ from cosim.mapping.encoding import WeightSlices
 from cosim.report.baseline import DigitalBaseline
 from cosim.scenario.devices import DeviceEntry
 from cosim.scenario.schema_ktram import KtramSection
+from cosim.scenario.schema_operations import DriveStep, ReadWordStep, RefreshStep, UpdateStep
 from cosim.scenario.section import Section
 from cosim.scenario.table import Name, Rows, Table, read_table
 from cosim.units import Femtoseconds, Fraction, Kelvin, Second
@@ -195,6 +196,9 @@ class TargetSection(Section):
     conductance: str | None = Field(
         default=None, description="file with target conductances [S] instead of a matrix"
     )
+    bits: Annotated[str | Rows | None, BeforeValidator(read_table)] = Field(
+        default=None, description="file or rows of 0 and 1 instead of a matrix, or random: half of them ones"
+    )
     encoding: Literal["differential", "single"] | None = Field(
         default=None, description="how weights become conductances; default: differential for two tiles"
     )
@@ -288,6 +292,12 @@ class Step(Section):
         default=None, description="give tiles their conductances without programming"
     )
     read: ReadStep | None = Field(default=None, description="matrix-vector products")
+    update: UpdateStep | None = Field(default=None, description="outer products in place")
+    read_word: ReadWordStep | None = Field(
+        default=None, description="read words of a memory, with margins and errors"
+    )
+    refresh: RefreshStep | None = Field(default=None, description="rewrite cells that have left their window")
+    drive: DriveStep | None = Field(default=None, description="one pulse on any lines at once")
     wait: Annotated[WaitStep | None, BeforeValidator(_read_wait), _OrText()] = Field(
         default=None, description="let time pass"
     )

@@ -10,6 +10,9 @@ from cosim.errors import InputError
 
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
 Name = Annotated[str, Field(pattern=NAME)]
+RANDOM = "random"
+"""What stands for a table of bits that are drawn."""
+
 Rows = list[list[float]]
 """A small matrix written into the file, row by row."""
 
