@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test check setup ngspice chromium format bench accept-solver accept-updates accept-converters accept-spice accept-devices accept-feedback accept-ktram accept-fit docs-generate clean accept-ktram-physical
+.PHONY: demo test check setup ngspice chromium format bench accept-solver accept-updates accept-converters accept-operations accept-spice accept-devices accept-feedback accept-ktram accept-fit docs-generate clean accept-ktram-physical
 
 demo: setup
 	$(BIN)/cosim run scenarios/quickstart.yaml --out out/quickstart
@@ -54,6 +54,9 @@ accept-solver: setup
 accept-updates: setup
 	$(BIN)/python benchmarks/updates.py --accept
 	$(BIN)/python -m pytest -m acceptance -s tests/crossbar/test_cache.py tests/crossbar/test_ports.py
+
+accept-operations: setup
+	$(BIN)/python -m pytest -m acceptance -s -n0 tests/operations
 
 accept-converters: setup
 	$(BIN)/python benchmarks/scheduler.py --accept

@@ -18,7 +18,7 @@ import simpy
 from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.coding import Signed, find_coding
 from cosim.components.maps import cell_maps
-from cosim.components.programming import Programming, program_tile
+from cosim.components.programming import Programming, Sweep, program_tile, visible_range
 from cosim.components.reading import Multiplication, Products, answer_together, multiply, prepare
 from cosim.components.tile import PHASE_KINDS, Tile, refusals, with_capacitance
 from cosim.crossbar.backend import CrossbarBackend
@@ -197,18 +197,21 @@ class Write(Operation):
 
     def process(self, system: System, index: int) -> Process:
         before = {name: system.tiles[name].conductance() for name in self.jobs}
-        yield simpy.AllOf(
-            system.environment,
-            [
-                system.environment.process(program_tile(system.tiles[name], index, job))
-                for name, job in self.jobs.items()
-            ],
-        )
+        running = {
+            name: system.environment.process(program_tile(system.tiles[name], index, job))
+            for name, job in self.jobs.items()
+        }
+        yield simpy.AllOf(system.environment, list(running.values()))
+        sweeps: dict[str, Any] = {name: process.value for name, process in running.items()}
         outcomes = [row for row in system.trace.outcomes if row[0] == index]
-        return self._details(system, outcomes, before)
+        return self._details(system, outcomes, before, sweeps)
 
     def _details(
-        self, system: System, outcomes: list[tuple[Any, ...]], before: Mapping[str, FloatArray]
+        self,
+        system: System,
+        outcomes: list[tuple[Any, ...]],
+        before: Mapping[str, FloatArray],
+        sweeps: Mapping[str, list[Sweep]],
     ) -> Details:
         cells = len(outcomes)
         converged = sum(bool(row[8]) for row in outcomes)
@@ -226,7 +229,23 @@ class Write(Operation):
             "unreached": unreached[:4096],
             "error": {"verify_rms_s": _rms([row[5] - row[4] for row in outcomes])},
             "disturb": disturb,
+            "sweeps": {name: [sweep._asdict() for sweep in passed] for name, passed in sweeps.items()},
+            "final": {name: self._final(system.tiles[name], job) for name, job in self.jobs.items()},
             **self._wear(system),
+        }
+
+    @staticmethod
+    def _final(tile: Tile, job: Programming) -> Details:
+        """Return how the cells stand at the end, whatever pulses on others did: parts of the visible range."""
+        low, high = visible_range(tile)
+        written = np.isfinite(job.targets)
+        apart = np.abs(tile.seen_conductance() - job.targets)[written] / (high - low)
+        if not apart.size:
+            return {"within_window": 1.0, "worst_of_range": 0.0, "rms_of_range": 0.0}
+        return {
+            "within_window": float(np.mean(apart <= job.verify.window)),
+            "worst_of_range": float(apart.max()),
+            "rms_of_range": _rms(apart.tolist()),
         }
 
     def _wear(self, system: System) -> Details:
@@ -248,7 +267,11 @@ class Write(Operation):
             if row[1] == tile.name:
                 reference[row[2], row[3]] = row[6]
         moved = np.abs(tile.conductance() - reference) / (high - low)
-        return {"worst_of_range": float(moved.max()), "mean_of_range": float(moved.mean())}
+        return {
+            "worst_of_range": float(moved.max()),
+            "mean_of_range": float(moved.mean()),
+            "sum_of_range": float(moved.sum()),
+        }
 
 
 @final

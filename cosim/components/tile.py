@@ -8,7 +8,7 @@ waits for the true duration, and then commits the new state and writes the recor
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from math import nan
@@ -251,13 +251,13 @@ class Tile:
         phase: Phase,
         duration_from: str,
         timed: Callable[[PhaseRequest, CrossbarBackend], Phase] | None = None,
-        programmed: tuple[int, int] | None = None,
+        programmed: Sequence[tuple[int, int]] = (),
         path: ReadPath | None = None,
     ) -> Process:
         """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``.
 
         ``timed``: what makes the phase of its request, where its timing depends on the circuit. ``programmed``: row
-        and column of the cell that the phase is a pulse for. ``path``: the way of a read, forward unless given.
+        and column of each cell that the phase is a pulse for. ``path``: the way of a read, forward unless given.
         """
         asked = self.now
         yield from self._turn.take()
@@ -278,10 +278,9 @@ class Tile:
                 result = with_read_noise(request, result, self._noise)
             yield self.environment.timeout(result.duration_fs)
             index = self._commit(operation, phase, backend.name, asked, start, result, duration_from)
-            if self.ageing is not None and programmed is not None:
-                self.state = self.ageing.end_pulse(
-                    request.states[0], self.state, programmed, seconds(self.now)
-                )
+            if self.ageing is not None and programmed:
+                for cell in programmed:
+                    self.state = self.ageing.end_pulse(request.states[0], self.state, cell, seconds(self.now))
                 self.network = self.network.with_device(self.ageing.device)
         finally:
             self._turn.give()
@@ -345,7 +344,7 @@ class Tile:
         return ageing
 
     def _request(
-        self, phase: Phase, start: int, programmed: tuple[int, int] | None, path: ReadPath | None
+        self, phase: Phase, start: int, programmed: Sequence[tuple[int, int]], path: ReadPath | None
     ) -> PhaseRequest:
         self._count += 1
         seed = (self._seed + self._count) % (1 << 128)
@@ -353,8 +352,8 @@ class Tile:
         aged = aged_state(self.array, self.state, gap, self.temperature, seed)
         if self.ageing is not None:
             aged = self.ageing.advanced(aged, seconds(start))
-            if programmed is not None:
-                aged = self.ageing.begin_pulse(aged, programmed)
+            for cell in programmed:
+                aged = self.ageing.begin_pulse(aged, cell)
             self.network = self.network.with_device(self.ageing.device)
         network = self.network
         if path is not None and path.transposed:

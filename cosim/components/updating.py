@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.components.bank import Process
-from cosim.components.programming import ProgrammingPulse
 from cosim.components.read_phases import charging_energy, shift_levels
 from cosim.components.tile import Tile
+from cosim.components.write_verify import ProgrammingPulse
 from cosim.crossbar.drive import GroupedDrives, Phase, Waveform, level, pulse
 from cosim.devices.base import FloatArray
 from cosim.records import PulseRecord
@@ -124,17 +124,12 @@ def _slot(tile: Tile, operation: int, job: OuterProduct, rising: bool, rows: Mas
         swing = tile.capacitance.gate * tile.array.cell.gate_voltage**2
         tile.energy(operation, -1, "gate-line charging", "write", np.count_nonzero(rows) * swing)
     before, g_before, start = tile.state, tile.conductance(), tile.now
-    phase = Phase("write", rise + width + fall, drives)
-    index, _ = yield from tile.run_phase(operation, phase, "driver.rise + pulse width + driver.fall")
+    phase, cells = Phase("write", rise + width + fall, drives), np.argwhere(np.outer(rows, columns))
+    origin = "driver.rise + pulse width + driver.fall"
+    programmed = [(row, column) for row, column in cells.tolist()]
+    index, _ = yield from tile.run_phase(operation, phase, origin, programmed=programmed)
     charging_energy(tile, operation, index, drives, "write")
-    _record(
-        tile,
-        (operation, index, start),
-        rising,
-        np.argwhere(np.outer(rows, columns)),
-        spec,
-        (before, g_before),
-    )
+    _record(tile, (operation, index, start), rising, cells, spec, (before, g_before))
     yield from tile.wait(operation, "recover", "sequencer", recover)
 
 

@@ -209,8 +209,13 @@ class DeviceModel(ABC):
         """Return the model of some cells: per-cell parameter arrays indexed by ``cells``."""
         if not self.varied:
             return self
-        arrays = {name: getattr(self, name)[cells] for name in self.varied}
-        return dataclasses.replace(self, **arrays)  # type: ignore[type-var]
+        chosen = object.__new__(
+            type(self)
+        )  # what holds for all cells holds for some: nothing is checked again
+        own = {name: getattr(self, name) for name in _parameters(type(self))}
+        own.update({name: own[name][cells] for name in self.varied})
+        chosen.__dict__.update(own, varied=self.varied)
+        return chosen
 
     def per_cell(self, **arrays: FloatArray) -> DeviceModel:
         """Return the same model with some parameters as arrays ``(rows, columns)``."""

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.components.drive_lines import LinePulses
-from cosim.components.programming import Programming, ProgrammingPulse
+from cosim.components.programming import Programming
 from cosim.components.tile import Tile
 from cosim.components.updating import OuterProduct
+from cosim.components.write_verify import ProgrammingPulse
 from cosim.devices.base import FloatArray
 from cosim.operations import Drive, ReadWord, Refresh, Update
 from cosim.scenario.load import Scenario

@@ -14,11 +14,12 @@ from cosim.components.adc import Adc
 from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
-from cosim.components.programming import ProgrammingPulse, Verify
 from cosim.components.read_path import TransposedPeriphery
+from cosim.components.schemes import LinePolicy, Scheme
 from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
 from cosim.components.tile import PHASE_KINDS
+from cosim.components.write_verify import ProgrammingPulse, Verify
 from cosim.crossbar.network import Cell
 from cosim.devices.base import DeviceModel
 from cosim.devices.registry import unknown
@@ -219,8 +220,21 @@ class PlaceStep(TargetSection):
 class WriteStep(TargetSection):
     """Program a matrix, or conductances, into tiles with write-verify."""
 
-    scheme: Literal["gate", "V/2"] | None = Field(
+    cells: list[tuple[int, int]] | None = Field(
+        default=None,
+        min_length=1,
+        description="only these cells are written, each [row, column]; default: all",
+    )
+    scheme: Scheme | None = Field(
         default=None, description="how a cell is selected; default: gate for 1T1R, V/2 for 1R"
+    )
+    unselected: LinePolicy = Field(
+        default="tracking",
+        description="what drives unselected lines in a pulse: the scheme's level, following the pulse; 0 V; nothing",
+    )
+    parallel: Literal["cell", "row"] = Field(
+        default="cell",
+        description="cells one by one, or all cells of a row at once, those in their window masked",
     )
     verify: Verify = Field(default_factory=Verify, description="window, budget and choice of the next pulse")
     set_pulse: ProgrammingPulse | None = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from cosim.components.programming import ProgrammingPulse
+from cosim.components.write_verify import ProgrammingPulse
 from cosim.scenario.section import Section
 from cosim.scenario.table import Name, Table
 from cosim.units import Ampere, Femtoseconds, Fraction, Volt

@@ -88,8 +88,9 @@ def test_figures() -> None:
 
 def test_one_word_and_one_cell() -> None:
     operations = run("memory_word").summary["operations"]
+    assert operations[1]["cells"] == 4
     assert operations[2]["values"] == [0, 1, 0, 1]
-    assert 0 < operations[3]["pulses"] < operations[1]["pulses"]
+    assert operations[3]["cells"] == 1
     assert operations[4]["values"] == [1, 1, 1, 0]
     assert operations[5]["values"] == [1, 1, 1, 0, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 1, 0]
     assert operations[5]["errors"] == 0

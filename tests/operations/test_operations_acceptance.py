@@ -11,9 +11,9 @@ import pytest
 import cosim
 from cosim.components.coding import encode, find_coding
 from cosim.components.dac import Dac
-from cosim.components.programming import ProgrammingPulse
 from cosim.components.tile import PHASE_KINDS
 from cosim.components.updating import OuterProduct
+from cosim.components.write_verify import ProgrammingPulse
 from cosim.crossbar import Cell, find
 from cosim.devices import find_preset
 from cosim.hardware import ArraySpec, Hardware, WireSpec

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosim.components.programming import ProgrammingPulse
 from cosim.components.tile import PHASE_KINDS
 from cosim.components.updating import OuterProduct, overlap_drives, pulse_trains, van_der_corput
+from cosim.components.write_verify import ProgrammingPulse
 from cosim.crossbar import Cell, find
 from cosim.crossbar.drive import level
 from cosim.devices import find_preset
