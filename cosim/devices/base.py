@@ -157,9 +157,8 @@ class DeviceModel(ABC):
 
     def current_slope(self, state: FloatArray, voltage: FloatArray) -> FloatArray:
         """Return the derivative of `current` by the voltage [S]."""
-        return np.broadcast_to(
-            self.conductance(state), np.broadcast_shapes(state.shape, voltage.shape)
-        ).copy()
+        conductance = self.conductance(state)
+        return np.broadcast_to(conductance, np.broadcast_shapes(conductance.shape, voltage.shape)).copy()
 
     def exposure_rate(self, voltage: FloatArray, temperature: float) -> FloatArray:
         """Return the rate [1/s] whose time integral over a phase `fluctuate` needs."""

@@ -238,6 +238,8 @@ def cycle_to_cycle(
     factor = factor.reshape(*shape, *[1] * (before.ndim - 2))
     if device.two_channel(temperature) is None:
         result: FloatArray = np.clip(before + factor * (after - before), low, high)
+        if before.ndim > 2:  # the first variable is what pulses move; ages and draws are no change by a pulse
+            result[..., 1:] = after[..., 1:]
         return result
     bound = np.where(after > before, high, low)
     first, last = np.abs(bound - before), np.abs(bound - after)
