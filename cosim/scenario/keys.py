@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 from cosim.components.adc import Adc
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
+from cosim.components.read_path import TransposedPeriphery
 from cosim.components.sense import Sense
 from cosim.components.write_verify import ProgrammingPulse
 from cosim.crossbar.network import Cell
@@ -44,6 +45,9 @@ _PLAIN: Final[Mapping[tuple[type[Any], str], str]] = {
     (Dac, "calibration"): "which input drives the DAC to its top",
     (Driver, "level_shifter"): "between logic and lines that swing further",
     (Sense, "errors"): "offset, gain, noise",
+    (TransposedPeriphery, "dac"): "bit-line converters",
+    (TransposedPeriphery, "adc"): "word-line converters; their own bank",
+    (TransposedPeriphery, "sense"): "sense circuits of the word lines",
     (ProgrammingPulse, "amplitude"): "height of the plateau",
     (ProgrammingPulse, "width"): "length of the plateau; the edges are the driver's",
     (WireGeometry, "width"): "width of a wire",
