@@ -215,3 +215,11 @@ def test_what_the_pipeline_gains() -> None:
     assert plain.summary["time"]["end_s"] == pytest.approx(k * (a + c + d), rel=1e-12)
     assert fast.summary["time"]["end_s"] == pytest.approx(a + k * c + d, rel=1e-12)
     assert fast.summary["operations"][0]["values"] == plain.summary["operations"][0]["values"]
+
+
+def test_placing_behind_a_transistor() -> None:
+    """Access devices with a law: the placed cells are seen as they were asked for, by bisection."""
+    sets = ["hardware.cell={kind: 1T1R, transistor: {}}", "program.0.place.tiles=[positive, negative]"]
+    result = cosim.run(cosim.load(FOLDER / "transposed_read.yaml", sets))
+    assert result.failure is None
+    assert result.summary["operations"][0]["error"]["max_s"] < 1e-12
