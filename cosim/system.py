@@ -17,7 +17,7 @@ import simpy
 
 from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.coding import Signed, find_coding
-from cosim.components.maps import cell_maps
+from cosim.components.maps import run_maps
 from cosim.components.programming import Programming, Sweep, program_tile, visible_range
 from cosim.components.reading import Multiplication, Products, answer_together, multiply, prepare
 from cosim.components.tile import PHASE_KINDS, Tile, refusals, with_capacitance
@@ -158,8 +158,7 @@ class System:
                 progress(min(self._steps_before + within, total), total)
         finally:
             self.trace.end_fs = int(self.environment.now)
-            for name, conductance in before.items():
-                self.trace.maps[name] = cell_maps(self.tiles[name], conductance, self.trace.outcomes)
+            self.trace.maps.update(run_maps(self.tiles, before, self.trace.outcomes))
 
     def advance(self, steps: int) -> None:
         """Count steps of the running operation as done; programmed cells are counted by their outcomes."""
