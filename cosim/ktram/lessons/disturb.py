@@ -68,9 +68,9 @@ def draw_disturb(cases: list[Disturb]) -> Figure:
             picture = case.change[side].reshape(4, -1) if case.change.shape[1] == 1 else case.change[side]
             shown = ax.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit)
             for (i, j), value in np.ndenumerate(picture):
-                ax.text(j, i, f"{1000 * value:.0f}", ha="center", va="center", fontsize=7)
+                ax.text(j, i, f"{round(1000 * value)}", ha="center", va="center", fontsize=7)
             ax.grid(visible=False)
             ax.set(xticks=[], yticks=[])
             ax.set_title(f"{case.name}\n{name}" if side == 0 else name, fontsize=9)
-    drawn.colorbar(shown, ax=axes, label="change of conductance, parts of the range (numbers: thousandths)")
+    drawn.colorbar(shown, ax=axes, label="change, parts of the range")
     return drawn
