@@ -221,7 +221,8 @@ class Read(Operation):
     programmed conductances. ``coding``: see `cosim.components.coding`. ``profile`` ``(samples, rows)``: inputs
     from which a calibrated ADC range is taken; None: ``inputs``.
 
-    ``together``: let a backend answer the array phases at once where it can; times and records are the same.
+    ``together``: let a backend answer the array phases at once where it can; times and records are the same. Where cells
+    move, in groups within which the currents change by at most ``group_change`` of the largest one; 0: one by one.
 
     All tiles begin a vector together, unless every tile has several sample-and-holds: then each goes through
     all vectors at its own pace.
@@ -235,6 +236,7 @@ class Read(Operation):
     coding: str = "amplitude"
     profile: FloatArray | None = None
     together: bool = True
+    group_change: float = 0.0
     op: str = "read"
 
     @property
@@ -248,7 +250,9 @@ class Read(Operation):
         coding = find_coding(self.coding)
         jobs = [prepare(tile, index, coding, voltage, profile) for tile in tiles]
         if self.together:
-            jobs = [answer_together(tile, job) for tile, job in zip(tiles, jobs, strict=True)]
+            jobs = [
+                answer_together(tile, job, self.group_change) for tile, job in zip(tiles, jobs, strict=True)
+            ]
         results = [self._empty(tile, job) for tile, job in zip(tiles, jobs, strict=True)]
         before = [tile.over_compliance for tile in tiles]
         for vectors in self._batches(tiles):
@@ -340,6 +344,13 @@ class Read(Operation):
             outcomes["metastable"] = sum(result.metastable for result in results)
         if any(p.driver.compliance is not None for p in periphery):
             outcomes["over_compliance"] = sum(exceeded)
+        grouped = {
+            name: job.answered.report()
+            for name, job in zip(self.tiles, jobs, strict=True)
+            if job.answered is not None and job.answered.change is not None
+        }
+        if grouped:
+            outcomes["grouped_reads"] = grouped
         return {
             "vectors": len(values),
             "outputs": int(values.shape[1]),
