@@ -328,6 +328,9 @@ class BehavioralBackend(CrossbarBackend):
         self._reads.forget()
         self._moving_reads.forget()
 
+    def close(self) -> None:
+        self._moving_reads.close()
+
     @property
     def _wired(self) -> bool:
         return self.fidelity != "ideal"

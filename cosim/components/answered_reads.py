@@ -38,6 +38,7 @@ class AnsweredReads:
     _rest_fs: int = 0
     _pace_s: float = 0.0
     _aged_fs: int = 0
+    _late_fs: int = 0
 
     @classmethod
     def ask(cls, tile: Tile, shape: Phase, voltages: FloatArray, change: float) -> AnsweredReads | None:
@@ -62,9 +63,10 @@ class AnsweredReads:
                 )
                 self.answers, self.first, self.groups = answers, read, self.groups + 1
                 self._rest_fs = 0
+            elif read > self.first:
+                self._rest_fs += tile.idle_fs
             else:
-                self._rest_fs += tile.idle_fs - self._aged_fs
-                self._aged_fs = 0
+                self._late_fs = tile.idle_fs - self._aged_fs
         return self.answers, read - self.first
 
     def end(self, tile: Tile, read: int) -> None:
@@ -74,7 +76,8 @@ class AnsweredReads:
             return
         self.largest = max(self.largest, self.answers.change)
         self._pace_s = seconds(self._rest_fs) / max(count - 1, 1)
-        tile.settle(state, self._rest_fs)
+        tile.settle(state, self._rest_fs + self._late_fs)
+        self._late_fs = 0
 
     def report(self) -> dict[str, Any]:
         """Return what the summary says where cells move: groups, limit and largest change of the currents in one."""
