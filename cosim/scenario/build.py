@@ -373,8 +373,9 @@ class _Plans:
         profile = None if step.profile is None else self._profile((*key, "profile"), step.profile)
         self._check_coding(key, step)
         return Read(
-            tuple(step.tiles), inputs, volts, decoding, exact, step.coding, profile, step.phases == "together"
-        )
+            tuple(step.tiles), inputs, volts, decoding, exact, step.coding, profile, step.phases == "together",
+            step.group_change,
+        )  # fmt: skip
 
     def _profile(self, key: KeyPath, given: str | Rows) -> FloatArray:
         table = self.scenario.matrix(key, given)
