@@ -48,6 +48,8 @@ _NODES = 4096
 """Intervals of the table of exposures: linear between nodes a few thousandths of a thermal voltage apart."""
 _GAUSS = np.polynomial.legendre.leggauss(16)
 _FIRST = 64
+_PAIR = 2
+"""Reads of the very first group: between them is the time that the following ones are going to rest."""
 _ARRAYS = 8
 _GROWTH = 16.0
 _MOST = 4096
@@ -156,7 +158,7 @@ class MovingReads:
             self._ahead.clear()
         self._last[network] = group
         following = task.following(group)
-        if following is not None and limit.rest_s > 0.0:
+        if following is not None and limit.rest_s is not None:
             self._worker = self._worker or ThreadPoolExecutor(1)
             self._ahead[network] = following, self._worker.submit(_group, following)
         # What the foreseen states differ by is carried along.
@@ -192,7 +194,7 @@ def _group(task: _Task) -> _Group | None:
     while True:
         own = task.voltages[:count]
         moved = _moved(request, own, found, shape, None if last is None else _ahead(last, found, count))
-        rested = device.advance(moved, np.zeros((1, 1)), count * limit.rest_s, request.temperature)
+        rested = device.advance(moved, np.zeros((1, 1)), count * (limit.rest_s or 0.0), request.temperature)
         left = _solved(request, rested, task.wires)
         if left is None:
             return None
@@ -210,14 +212,16 @@ def _alike(device: DeviceModel, first: FloatArray, second: FloatArray, limit: Re
 
 
 def _count(task: _Task) -> int:
-    """Return how many reads to try: by the pace of the last group, else by the bound on the movement.
+    """Return how many reads to try: a pair, then by the bound on the movement, then by the pace of the last group.
 
     The bound: cells that change by a part e of their conductance change no current by more than e times the root of
     (power of the read * admittance of the bit line), which is the current times the root of the columns where all columns
     are alike.
     """
     limit, last, reads = task.limit, task.last, min(len(task.voltages), _MOST)
-    if last is not None:
+    if limit.rest_s is None:
+        return min(reads, _PAIR)
+    if last is not None and last.reads > _PAIR:
         growth = _AIM * limit.change / max(last.answers.change, 1e-300)
         return int(min(reads, max(1.0, last.reads * min(growth, _GROWTH))))
     request, array = task.request, task.request.network.arrays[0]

@@ -36,7 +36,7 @@ class AnsweredReads:
     groups: int = 1
     largest: float = 0.0
     _rest_fs: int = 0
-    _pace_s: float = 0.0
+    _pace_s: float | None = None
     _aged_fs: int = 0
     _late_fs: int = 0
 
@@ -44,7 +44,7 @@ class AnsweredReads:
     def ask(cls, tile: Tile, shape: Phase, voltages: FloatArray, change: float) -> AnsweredReads | None:
         """Return the reads with those of the first group answered; None where each is to be asked for on its own."""
         moves = tile.array.device.moves
-        limit = ReadLimit(change, 0.0) if moves else None
+        limit = ReadLimit(change, None) if moves else None
         if (moves and change <= 0.0) or len(voltages) <= tile.array.rows:
             return None
         answers = tile.answer_reads(shape, voltages, limit)
@@ -75,7 +75,8 @@ class AnsweredReads:
         if state is None or read != self.first + count - 1:
             return
         self.largest = max(self.largest, self.answers.change)
-        self._pace_s = seconds(self._rest_fs) / max(count - 1, 1)
+        if count > 1:
+            self._pace_s = seconds(self._rest_fs) / (count - 1)
         tile.settle(state, self._rest_fs + self._late_fs)
         self._late_fs = 0
 

@@ -176,11 +176,11 @@ class ReadLimit(NamedTuple):
     """How far reads of cells that move are answered at once.
 
     ``change``: by how much the currents may change among them, of the largest one; ``rest_s``: time at 0 V that is expected
-    between two of them [s].
+    between two of them [s], None where nothing is known yet.
     """
 
     change: float
-    rest_s: float
+    rest_s: float | None
 
 
 class CrossbarBackend(ABC):

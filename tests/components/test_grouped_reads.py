@@ -70,20 +70,20 @@ def deviations(grouped: System, single: System, tile: str = "t") -> tuple[float,
 @pytest.mark.parametrize("change", [1e-3, 1e-2])
 def test_a_fast_cell_against_one_by_one(kind: str, change: float) -> None:
     """What is left is of second order in the change: far below the change itself."""
-    device = FAST if kind == "1R" else dataclasses.replace(FAST, tau=8e-8)
+    device = FAST if kind == "1R" else dataclasses.replace(FAST, tau=3e-7)
     single, grouped = (run(device, limit, kind=kind) for limit in (0.0, change))
     assert single.trace.end_fs == grouped.trace.end_fs
     assert list(single.trace.busy) == list(grouped.trace.busy)
     report = grouped.trace.operations[0].details["grouped_reads"]["t"]
-    assert report["groups"] > 2
+    assert report["groups"] > 1
     assert report["change_limit"] == change
     assert 0 < report["largest_change"] <= change
     current, state, energy, cells = deviations(grouped, single)
     moved = np.abs(single.tiles["t"].state - run(device, 0.0, vectors=1, kind=kind).tiles["t"].state).max()
-    assert moved > 0.03
-    assert current < 0.3 * change
+    assert moved > (0.03 if kind == "1R" else 0.005)
+    assert current < 0.25 * change
     assert state < 5e-3 * moved
-    assert energy < 0.3 * change
+    assert energy < 0.1 * change
     assert cells < 0.1 * change
     assert "grouped_reads" not in single.trace.operations[0].details
     phases = grouped.trace.phases
@@ -108,9 +108,9 @@ def test_signed_inputs(coding: str) -> None:
 
 
 @pytest.mark.parametrize("device", [find_preset("mss-firm"), Rs()], ids=["mss-firm", "rs"])
-def test_cells_that_hardly_move_are_one_group(device: DeviceModel) -> None:
+def test_cells_that_hardly_move_are_one_group_after_the_first_pair(device: DeviceModel) -> None:
     single, grouped = (run(device, limit) for limit in (0.0, 1e-3))
-    assert grouped.trace.operations[0].details["grouped_reads"]["t"]["groups"] == 1
+    assert grouped.trace.operations[0].details["grouped_reads"]["t"]["groups"] == 2
     current, state, energy, cells = deviations(grouped, single)
     assert max(current, energy, cells) < 1e-7
     assert state < 1e-8
