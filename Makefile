@@ -7,17 +7,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test check setup ngspice format bench accept-solver accept-updates accept-converters accept-spice accept-devices accept-feedback accept-ktram accept-fit docs-generate clean
+.PHONY: demo test check setup ngspice chromium format bench accept-solver accept-updates accept-converters accept-spice accept-devices accept-feedback accept-ktram accept-fit docs-generate clean accept-ktram-physical
 
 demo: setup
 	$(BIN)/cosim run scenarios/quickstart.yaml --out out/quickstart
 	$(BIN)/cosim validate scenarios/quickstart.yaml --out out/quickstart
 	@echo "the report is $(CURDIR)/out/quickstart/report.html"
 
-test: setup
+test: setup chromium
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-check: setup
+check: setup chromium
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -35,6 +35,9 @@ $(READY): pyproject.toml constraints.txt
 
 ngspice:
 	@./tools/ngspice.sh
+
+chromium:
+	@./tools/chromium.sh
 
 format: setup
 	$(BIN)/ruff format .
@@ -71,7 +74,11 @@ accept-feedback: setup
 accept-ktram: setup
 	$(BIN)/python benchmarks/ktram.py --accept
 	$(BIN)/python benchmarks/ktram_lanes.py --accept
-	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram
+	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram --ignore tests/ktram/test_circuit.py
+
+accept-ktram-physical: setup
+	$(BIN)/python benchmarks/ktram_physical.py --accept
+	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram/test_circuit.py
 
 accept-devices: setup
 	$(BIN)/python benchmarks/devices.py --accept

@@ -27,7 +27,8 @@ import numpy as np
 
 from cosim.backends import response, single_level
 from cosim.backends.behavioral import BehavioralBackend
-from cosim.components.programming import Programming, ProgrammingPulse, Verify, _pulse
+from cosim.components.programming import Programming, apply_pulse
+from cosim.components.write_verify import ProgrammingPulse, Verify
 from cosim.crossbar.backend import PhaseRequest
 from cosim.crossbar.lines import DEFAULT_TOLERANCE, MAX_ITERATIONS, find_kernel, numba_available, run_kernel
 from cosim.crossbar.network import Cell
@@ -89,7 +90,7 @@ def run_pulses(size: int, count: int) -> tuple[np.ndarray, np.ndarray, PhaseRequ
     def process() -> Any:
         for (row, column), up in zip(cells, rising, strict=True):
             marks.append(time.perf_counter())
-            yield from _pulse(tile, 0, job, row, column, up, 1.0, None)
+            yield from apply_pulse(tile, 0, job, row, np.array([column]), (0.7,), up, 300_000_000)
         marks.append(time.perf_counter())
 
     system.environment.process(process())

@@ -24,7 +24,9 @@ import numpy as np
 import solver as peers  # sets OPENBLAS_NUM_THREADS
 from solver import Line, alternate, case, plain, relative
 
-from cosim.components.programming import Programming, ProgrammingPulse, Scheme, Verify, program_tile
+from cosim.components.programming import Programming, program_tile
+from cosim.components.schemes import Scheme
+from cosim.components.write_verify import ProgrammingPulse, Verify
 from cosim.crossbar.backend import find
 from cosim.crossbar.kept import CrossbarNetwork
 from cosim.crossbar.lines import FloatArray, numba_available, solve_lines

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cosim.errors import CosimError, InputError
+from cosim.terminal import Watch
 from cosim.units import parse, quantity_text
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 
 ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="scenario file (YAML)")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="result folder of a run")]
 Out = Annotated[Path | None, typer.Option("--out", help="folder for the results; default out/NAME")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change an entry of the file")
@@ -49,21 +51,6 @@ def _load(scenario: Path, sets: list[str] | None, seed: int | None = None) -> Sc
     if seed is not None:
         overrides.append(f"seed={seed}")
     return load(scenario, overrides)
-
-
-class _Bar:
-    """A progress line on a terminal, nothing in a pipe."""
-
-    def __init__(self, what: str, quiet: bool) -> None:
-        self._what, self._live, self._shown = what, sys.stderr.isatty() and not quiet, -1
-
-    def __call__(self, done: int, total: int) -> None:
-        percent = 100 * done // max(total, 1)
-        if self._live and percent != self._shown:
-            self._shown = percent
-            end = "\n" if done >= total else ""
-            sys.stderr.write(f"\r{self._what} {percent:3d} % ({done} of {total}){end}")
-            sys.stderr.flush()
 
 
 @app.command()
@@ -87,10 +74,11 @@ def run(
 
     loaded = _load(scenario, set_, seed)
     folder = out or Path("out") / loaded.name
-    result = run_scenario(
-        loaded, backend=backend, out=folder, resume=resume, progress=_Bar("operations", quiet or as_json)
-    )
-    result.save(folder)
+    with Watch(shown=not (quiet or as_json)) as watch:
+        result = run_scenario(
+            loaded, backend=backend, out=folder, resume=resume, progress=watch.task("cells and vectors")
+        )
+        result.save(folder)
     _show(result, folder, as_json, quiet)
     if result.failure is not None:
         raise result.failure
@@ -150,10 +138,12 @@ def validate(
 
     loaded = _load(scenario, set_, seed)
     folder = out or Path("out") / loaded.name
-    check = validate_scenario(
-        loaded, every=every, out=folder, progress=_Bar("ngspice phases", quiet or as_json)
-    )
-    check.result.save(folder, check.content)
+    with Watch(shown=not (quiet or as_json)) as watch:
+        check = validate_scenario(
+            loaded, every=every, out=folder, progress=watch.task("phases in ngspice"),
+            running=watch.task("cells and vectors"),
+        )  # fmt: skip
+        check.result.save(folder, check.content)
     content = check.content
     if as_json:
         typer.echo(json.dumps(content, indent=2))
@@ -179,7 +169,10 @@ def validate(
 
 @app.command()
 def check(scenario: ScenarioPath, set_: Sets = None) -> None:
-    """Check a scenario's schema and physics without running it; every problem on a line of its own."""
+    """Check a scenario's schema and physics without running it; every problem on a line of its own.
+
+    Example: cosim check scenarios/quickstart.yaml
+    """
     from cosim.records import Trace
     from cosim.scenario.build import Backends, build
     from cosim.scenario.ktram import plan
@@ -238,7 +231,10 @@ def netlist(
 
 @app.command()
 def devices(as_json: AsJson = False) -> None:
-    """List device models and presets with their parameters, units and sources."""
+    """List device models and presets with their parameters, units and sources.
+
+    Example: cosim devices --json
+    """
     from cosim.scenario.describe import describe_devices
 
     content = describe_devices()
@@ -251,6 +247,78 @@ def devices(as_json: AsJson = False) -> None:
             typer.echo(f"    {key:<10} {leaf['default']:<14} {leaf['doc']} ({leaf['source']})")
     for name, model in content["presets"].items():
         typer.echo(f"preset {name}: model {model} ({content['preset_sources'][name]})")
+
+
+@app.command()
+def characterize(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="models, presets, or scenario files with a device, each alone or as 'mss@tau=5 us,r_on=2 kohm'",
+        ),
+    ],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="change a parameter of every device"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="folder for the tables and the plot")] = Path("out/characterize"),
+    plot: Annotated[Path | None, typer.Option(help="the plot as SVG, PDF or PNG, by the ending")] = None,
+    set_pulse: Annotated[
+        str | None, typer.Option(help="SET pulse such as '1.6 V, 50 ns'; default: the device's")
+    ] = None,
+    reset_pulse: Annotated[
+        str | None, typer.Option(help="RESET pulse such as '-1.6 V, 50 ns'; default: the device's")
+    ] = None,
+    read: Annotated[str, typer.Option(help="read of the disturb test")] = "0.2 V, 100 ns",
+    temperature: Annotated[str, typer.Option(help="temperature")] = "300 K",
+    pulses: Annotated[
+        int, typer.Option(min=2, max=100000, help="SET pulses, and as many RESET pulses")
+    ] = 100,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(help="write synthetic points (conductance, jump) of one device to this CSV file"),
+    ] = None,
+    points: Annotated[int, typer.Option(min=1, max=10**7, help="with --dataset: points of a sign")] = 3000,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the draws of a stochastic device")] = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure device models side by side: loop, pulse response, switching time, relaxation, read disturb.
+
+    Example: cosim characterize mss-firm vteam-memtorch --out out/characterize
+    """
+    from cosim.characterize import Conditions, study
+    from cosim.fit.jumps import dataset_csv
+    from cosim.report.files import json_text, write_whole
+    from cosim.scenario.devices import device_of_text
+
+    devices = [device_of_text(name, set_ or ()) for name in names]
+    conditions = Conditions(
+        set_pulse=_magnitude("--set-pulse", set_pulse),
+        reset_pulse=_magnitude("--reset-pulse", reset_pulse),
+        read_pulse=_magnitude("--read", read) or (0.0, 0.0),
+        temperature=parse(temperature, "K"),
+        pulses=pulses,
+        seed=seed,
+    )
+    if plot is not None:
+        study.check_format(plot)
+    if dataset is not None:
+        if len(devices) != 1:
+            raise InputError(f"--dataset is for one device, not {len(devices)}")
+        write_whole(dataset, dataset_csv(devices[0][1], points, seed, conditions))
+        if not quiet:
+            typer.echo(f"dataset: {dataset} ({points} points of a sign)")
+        return
+    found = [study.characterize(label, device, conditions) for label, device in devices]
+    figure = study.save(found, out, plot)
+    if as_json:
+        typer.echo(json_text(study.content(found)), nl=False)
+    elif not quiet:
+        for line in study.lines(found):
+            typer.echo(line)
+        typer.echo(f"tables: {out}   plot: {figure}")
 
 
 @app.command()
@@ -293,16 +361,28 @@ def fit(
     survey: Annotated[int, typer.Option(min=8, max=65536, help="points of the search for good starts")] = 512,
     starts: Annotated[int, typer.Option(min=1, max=64, help="starts that are improved")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="seed of the search")] = 0,
+    device: Annotated[str, typer.Option(help="pulse_table: name of the measured device")] = "",
+    source: Annotated[str, typer.Option(help="pulse_table: where the measurement comes from")] = "",
+    unit: Annotated[
+        str | None, typer.Option(help="pulse_table: unit of six text files of numbers, such as nS")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fit a device model to measured loops, pulse trains or LTP/LTD curves.
+    """Fit a device model to measured loops, pulse trains or LTP/LTD curves; or build a jump table (pulse_table).
 
     Example: cosim fit loop.csv --model mss --series '5 kohm' --frequency '10 Hz' --out out/fit
     """
     from cosim.fit.measurement import Setup, read_pulse, read_setup
     from cosim.fit.study import Study, run_study
 
+    if model == "pulse_table":
+        if fix or bound or predict or against_spice or robust:
+            raise InputError(
+                "a jump table is counted and not searched for: --fix, --bound, --predict, --against-spice and --robust do not belong to it"
+            )
+        _build_table(files, out, (ltp, ltd), (device, source, unit), as_json, quiet)
+        return
     base = Setup(
         series=0.0 if series == "ideal" else parse(series, "ohm"),
         frequency=None if frequency is None else parse(frequency, "Hz"),
@@ -336,9 +416,93 @@ def fit(
         )
 
 
+def _magnitude(option: str, text: str | None) -> tuple[float, float] | None:
+    """Return magnitude [V] and width [s] of a pulse of an option, None for none."""
+    from cosim.fit.measurement import read_pulse
+
+    if text is None:
+        return None
+    try:
+        amplitude, width = read_pulse(text)
+    except InputError as error:
+        raise InputError(f"{option}: {error}") from None
+    return abs(amplitude), width
+
+
+def _build_table(
+    files: list[str],
+    out: Path,
+    pulses: tuple[str | None, str | None],
+    about: tuple[str, str, str | None],
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from cosim.fit.tables import TableStudy, run_table_study
+    from cosim.report.files import json_text
+
+    ltp, ltd = (_magnitude(option, text) for option, text in zip(("--ltp", "--ltd"), pulses, strict=True))
+    device, source, unit = about
+    scale = None if unit is None else parse(f"1 {unit}", "S")
+    result = run_table_study(TableStudy(tuple(map(Path, files)), ltp, ltd, device, source, scale))
+    result.save(out)
+    if as_json:
+        typer.echo(json_text(result.content()), nl=False)
+    elif not quiet:
+        for line in result.lines():
+            typer.echo(line)
+        typer.echo(f"table: {out / 'table.json'}   device: {out / 'device.yaml'}   plot: {out / 'table.svg'}")
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="scenario file to write, such as first.yaml")],
+    kind: Annotated[
+        str, typer.Option(help="array (program a matrix, multiply, check) or ktram (a kT-RAM program)")
+    ] = "array",
+) -> None:
+    """Write a commented scenario to start from; it runs as it is.
+
+    Example: cosim new first.yaml && cosim run first.yaml
+    """
+    from cosim.scenario.new import write_new
+
+    write_new(file, kind)
+    typer.echo(f"{file}: written; try: cosim check {file}, then: cosim run {file}")
+
+
+@app.command()
+def report(folder: Folder) -> None:
+    """Write report.html of a run's folder anew, from its tables.
+
+    Example: cosim report out/quickstart
+    """
+    from cosim.scenario.stored import write_report
+
+    typer.echo(f"report: {write_report(folder)}")
+
+
+@app.command()
+def compare(first: Folder, second: Folder, as_json: AsJson = False) -> None:
+    """Compare the folders of two runs: what differs in the scenarios, and in time, energy and error.
+
+    Example: cosim compare out/quickstart out/six-bits
+    """
+    from cosim.scenario.stored import compare_folders, comparison_lines
+
+    content = compare_folders(first, second)
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+        return
+    for line in comparison_lines(content):
+        typer.echo(line)
+
+
 @app.command()
 def schema(out: Annotated[Path | None, typer.Option(help="file instead of standard output")] = None) -> None:
-    """Write the JSON schema of scenario files, for editors."""
+    """Write the JSON schema of scenario files, for editors.
+
+    Example: cosim schema --out scenario.schema.json
+    """
     from cosim.scenario.schema import json_schema
 
     text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
@@ -350,7 +514,10 @@ def schema(out: Annotated[Path | None, typer.Option(help="file instead of standa
 
 @app.command()
 def doctor() -> None:
-    """Test every optional piece, and say what to install for what is missing."""
+    """Test every optional piece, and say what to install for what is missing.
+
+    Example: cosim doctor
+    """
     from cosim.scenario.describe import doctor_lines
 
     lines, good = doctor_lines()

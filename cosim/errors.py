@@ -23,6 +23,7 @@
     │   ├── SpiceTimeoutError         the deadline passed and the worker was stopped
     │   └── SpiceCrashError           the worker process died
     ├── PhaseError                    a phase of a run failed; names it and its kept deck (exit code 1)
+    ├── RunInterruptedError           a person ended the run between two events (exit code 130)
     └── InternalError                 a promise of cosim about itself was broken          (exit code 1)
 
 A sentence gives the place, the rule, the value and what to write instead. Physics outcomes (a
@@ -156,6 +157,12 @@ class PhaseError(CosimError):
         phase, deck_path, sentence = self.args
         kept = f" (deck kept in {deck_path})" if deck_path else ""
         return f"phase {phase}: {sentence}{kept}"
+
+
+class RunInterruptedError(CosimError):
+    """A person ended the run; what was done before stays."""
+
+    exit_code = 130
 
 
 class InternalError(CosimError):

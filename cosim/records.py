@@ -203,7 +203,7 @@ class Table:
     """Rows of one record type in columnar blocks."""
 
     def __init__(self, name: str, record: type[tuple[Any, ...]], folder: Path | None) -> None:
-        self.name = name
+        self.name, self.record = name, record
         self.fields: tuple[str, ...] = tuple(get_type_hints(record))
         self._folder = folder
         self._rows: list[tuple[Any, ...]] = []
@@ -355,8 +355,10 @@ class Trace:
 
     Tables: ``phases``, ``energies``, ``busy``, ``pulses``, ``outcomes``, ``conversions``, ``values``.
     ``works`` holds what each read has computed, ``areas`` what takes area, ``converters`` the figures of each
-    tile's ADC, ``cell_energies`` what was dissipated in each device of a tile [J], ``(rows, columns)``. ``formulas`` maps a formula key to its `Formula`, ``capacities`` a resource to its number of
-    units, ``warnings`` holds sentences, ``end_fs`` the end of the run, ``operations`` the finished ones.
+    tile's ADC, ``cell_energies`` what was dissipated in each device of a tile [J], ``(rows, columns)``, ``cell_wear``
+    programming pulses and equivalent cycles of each device of a tile where they wear, ``maps`` further maps of its
+    cells (`cosim.components.maps`). ``formulas`` maps a formula key to its `Formula`, ``capacities`` a resource to its
+    number of units, ``warnings`` holds sentences, ``end_fs`` the end of the run, ``operations`` the finished ones.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -372,6 +374,8 @@ class Trace:
         self.areas: list[AreaRecord] = []
         self.converters: dict[str, dict[str, Any]] = {}
         self.cell_energies: dict[str, NDArray[np.float64]] = {}
+        self.maps: dict[str, dict[str, NDArray[np.float64]]] = {}
+        self.cell_wear: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
         self.formulas: dict[str, Formula] = {}
         self.capacities: dict[str, int] = {}
         self.warnings: list[str] = []

@@ -17,7 +17,8 @@ import simpy
 
 from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.coding import find_coding
-from cosim.components.programming import Programming, program_tile
+from cosim.components.maps import cell_maps
+from cosim.components.programming import Programming, Sweep, program_tile, visible_range
 from cosim.components.reading import Multiplication, Products, answer_together, multiply, prepare
 from cosim.components.tile import PHASE_KINDS, Tile, refusals, with_capacitance
 from cosim.crossbar.backend import CrossbarBackend
@@ -45,6 +46,11 @@ class Operation(ABC):
     def target(self) -> str:
         """What the operation acts on, for reports."""
 
+    @property
+    def steps(self) -> int:
+        """What its progress is counted in: cells to program, vectors to multiply; 1 where it has no parts."""
+        return 1
+
     @abstractmethod
     def process(self, system: System, index: int) -> Process:
         """Return the process body; its value is the `Details` of the operation."""
@@ -60,6 +66,7 @@ class System:
         self.tiles: dict[str, Tile] = {}
         self._shared_adc: ConverterBank | None = None
         self._leakages: list[tuple[str, str, float, str]] = []
+        self._steps_before = self._steps_within = self._outcomes_before = 0
 
     def add_tile(
         self,
@@ -131,27 +138,45 @@ class System:
         return self._shared_adc
 
     def run(self, program: Sequence[Operation], progress: Callable[[int, int], None] | None = None) -> None:
-        """Run a program to its end; errors of a phase leave the trace with everything done before."""
-        process = self.environment.process(self._sequence(program, progress))
+        """Run a program to its end; errors of a phase leave the trace with everything done before.
+
+        ``progress`` is called after every event with the steps that are done and their number. What it raises
+        ends the run like an error of a phase.
+        """
+        process = self.environment.process(self._sequence(program))
+        before = {name: tile.conductance() for name, tile in self.tiles.items()}
         try:
-            self.environment.run(until=process)
+            if progress is None:
+                self.environment.run(until=process)
+                return
+            total = sum(operation.steps for operation in program)
+            self._steps_before = self._steps_within = 0
+            self._outcomes_before = len(self.trace.outcomes)
+            while not process.processed:
+                self.environment.step()
+                within = self._steps_within + len(self.trace.outcomes) - self._outcomes_before
+                progress(min(self._steps_before + within, total), total)
         finally:
             self.trace.end_fs = int(self.environment.now)
+            for name, conductance in before.items():
+                self.trace.maps[name] = cell_maps(self.tiles[name], conductance, self.trace.outcomes)
 
-    def _sequence(self, program: Sequence[Operation], progress: Callable[[int, int], None] | None) -> Process:
+    def advance(self, steps: int) -> None:
+        """Count steps of the running operation as done; programmed cells are counted by their outcomes."""
+        self._steps_within += steps
+
+    def _sequence(self, program: Sequence[Operation]) -> Process:
         first = len(self.trace.operations)
         for offset, operation in enumerate(program):
             index, start = first + offset, int(self.environment.now)
-            if progress is not None:
-                progress(offset, len(program))
             details = yield from operation.process(self, index)
             end = int(self.environment.now)
             self._leak(index, end - start)
             self.trace.operations.append(
                 OperationRecord(index, operation.op, operation.target, start, end, details)
             )
-        if progress is not None:
-            progress(len(program), len(program))
+            self._steps_before += operation.steps
+            self._steps_within, self._outcomes_before = 0, len(self.trace.outcomes)
 
 
 @final
@@ -166,20 +191,27 @@ class Write(Operation):
     def target(self) -> str:
         return "+".join(self.jobs)
 
+    @property
+    def steps(self) -> int:
+        return sum(int(np.isfinite(job.targets).sum()) for job in self.jobs.values())
+
     def process(self, system: System, index: int) -> Process:
         before = {name: system.tiles[name].conductance() for name in self.jobs}
-        yield simpy.AllOf(
-            system.environment,
-            [
-                system.environment.process(program_tile(system.tiles[name], index, job))
-                for name, job in self.jobs.items()
-            ],
-        )
+        running = {
+            name: system.environment.process(program_tile(system.tiles[name], index, job))
+            for name, job in self.jobs.items()
+        }
+        yield simpy.AllOf(system.environment, list(running.values()))
+        sweeps: dict[str, Any] = {name: process.value for name, process in running.items()}
         outcomes = [row for row in system.trace.outcomes if row[0] == index]
-        return self._details(system, outcomes, before)
+        return self._details(system, outcomes, before, sweeps)
 
     def _details(
-        self, system: System, outcomes: list[tuple[Any, ...]], before: Mapping[str, FloatArray]
+        self,
+        system: System,
+        outcomes: list[tuple[Any, ...]],
+        before: Mapping[str, FloatArray],
+        sweeps: Mapping[str, list[Sweep]],
     ) -> Details:
         cells = len(outcomes)
         converged = sum(bool(row[8]) for row in outcomes)
@@ -197,7 +229,35 @@ class Write(Operation):
             "unreached": unreached[:4096],
             "error": {"verify_rms_s": _rms([row[5] - row[4] for row in outcomes])},
             "disturb": disturb,
+            "sweeps": {name: [sweep._asdict() for sweep in passed] for name, passed in sweeps.items()},
+            "final": {name: self._final(system.tiles[name], job) for name, job in self.jobs.items()},
+            **self._wear(system),
         }
+
+    @staticmethod
+    def _final(tile: Tile, job: Programming) -> Details:
+        """Return how the cells stand at the end, whatever pulses on others did: parts of the visible range."""
+        low, high = visible_range(tile)
+        written = np.isfinite(job.targets)
+        apart = np.abs(tile.seen_conductance() - job.targets)[written] / (high - low)
+        if not apart.size:
+            return {"within_window": 1.0, "worst_of_range": 0.0, "rms_of_range": 0.0}
+        return {
+            "within_window": float(np.mean(apart <= job.verify.window)),
+            "worst_of_range": float(apart.max()),
+            "rms_of_range": _rms(apart.tolist()),
+        }
+
+    def _wear(self, system: System) -> Details:
+        """Return the largest counts of programming pulses and equivalent cycles, where cells wear."""
+        worn = {name: system.trace.cell_wear[name] for name in self.jobs if name in system.trace.cell_wear}
+        if not worn:
+            return {}
+        counts = {
+            name: {"most_pulses": int(pulses.max()), "most_cycles": float(cycles.max())}
+            for name, (pulses, cycles) in worn.items()
+        }
+        return {"wear": counts}
 
     def _disturb(self, tile: Tile, outcomes: list[tuple[Any, ...]], before: FloatArray) -> Details:
         """Return how far cells moved that no pulse was meant for: since their last verify, or at all."""
@@ -207,7 +267,11 @@ class Write(Operation):
             if row[1] == tile.name:
                 reference[row[2], row[3]] = row[6]
         moved = np.abs(tile.conductance() - reference) / (high - low)
-        return {"worst_of_range": float(moved.max()), "mean_of_range": float(moved.mean())}
+        return {
+            "worst_of_range": float(moved.max()),
+            "mean_of_range": float(moved.mean()),
+            "sum_of_range": float(moved.sum()),
+        }
 
 
 @final
@@ -243,6 +307,10 @@ class Read(Operation):
     def target(self) -> str:
         return "+".join(self.tiles)
 
+    @property
+    def steps(self) -> int:
+        return len(self.inputs)
+
     def process(self, system: System, index: int) -> Process:
         voltage = self.inputs * self.volts_per_input
         profile = voltage if self.profile is None else self.profile * self.volts_per_input
@@ -261,6 +329,7 @@ class Read(Operation):
                 for tile, job, result in zip(tiles, jobs, results, strict=True)
             ]
             yield simpy.AllOf(system.environment, running)
+            system.advance(len(vectors))
         exceeded = [tile.over_compliance - count for tile, count in zip(tiles, before, strict=True)]
         self._record_conversions(system, index, results)
         system.trace.works[index] = Work(

@@ -49,7 +49,7 @@ def test_summary() -> None:
 
 def test_better_hardware_makes_a_smaller_error() -> None:
     """A finer window and finer converters leave less error."""
-    from cosim.components.programming import Verify
+    from cosim.components.write_verify import Verify
 
     x = np.array([0.9, 0.4, 0.7])
     fine = Hardware(ArraySpec(3, 2), adc=Adc(bits=14), dac=Dac(bits=14))

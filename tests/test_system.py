@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from cosim.components.adc import Adc
-from cosim.components.programming import Programming, ProgrammingPulse, Verify
+from cosim.components.programming import Programming
 from cosim.components.read_phases import read_timing
 from cosim.components.tile import PHASE_KINDS
+from cosim.components.write_verify import ProgrammingPulse, Verify
 from cosim.crossbar import Cell, find
 from cosim.devices import Resistor, find_preset
 from cosim.hardware import ArraySpec, Hardware, WireSpec

@@ -16,7 +16,7 @@ fi
 echo "installing cosim into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt "setuptools>=77" wheel
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-    --no-build-isolation -e ".[spice,fast,fit,dev]"
+    --no-build-isolation -e ".[spice,fast,fit,docs,dev]"
 # badcrossbar is the benchmarks' peer; its plotting half needs cairo's headers, its solver does not.
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt \
     --no-deps badcrossbar pathvalidate sigfig

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 
-from cosim.backends import instant, single_level, stops
+from cosim.backends import blocks, instant, single_level, stops
 from cosim.backends import response as network
 from cosim.backends.circuit_run import CircuitRun
 from cosim.backends.kept_reads import KeptReads, Masks, solve_whole
@@ -82,6 +82,11 @@ def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcom
 @lru_cache(maxsize=256)
 def _linear(network: Network) -> bool:
     return all(array.device.linear for array in network.arrays)
+
+
+@lru_cache(maxsize=256)
+def _stochastic(network: Network) -> bool:
+    return any(array.device.stochastic for array in network.arrays)
 
 
 def _general(request: PhaseRequest) -> bool:
@@ -158,6 +163,21 @@ def _compiled(run: PhaseRun) -> _Outcome | None:
     return _Outcome(
         (found.state,), (found.exposure,), instants, voltages, currents, found.charge,
         found.energy, found.residual, ("still",) if found.still else (),
+    )  # fmt: skip
+
+
+def _blocks_outcome(request: PhaseRequest, wires: bool, tolerances: Tolerances) -> _Outcome | None:
+    """Return the outcome where the arrays are many, equal and small (see `blocks`), else None."""
+    found = blocks.answer(request, wires, tolerances)
+    if found is None:
+        return None
+    phase = request.phase
+    corners = phase.corners_fs()
+    instants = (*phase.strobes_fs, *(corners if phase.save else ()))
+    rows = [corners.index(instant) for instant in instants]
+    return _Outcome(
+        found.states, (), instants, found.voltage[rows], found.current[rows], found.charge, found.energy,
+        found.residual, (),
     )  # fmt: skip
 
 
@@ -239,7 +259,7 @@ def _expand(request: PhaseRequest, live: LiveNetwork, outcome: _Outcome) -> Phas
 def _result(request: PhaseRequest, outcome: _Outcome) -> PhaseResult:
     """Return the result where the whole network conducts."""
     phase, nets, states, applied = request.phase, request.network.nets, outcome.states, outcome.applied
-    if any(array.device.stochastic for array in request.network.arrays):
+    if _stochastic(request.network):
         states, applied = _fluctuate(request, states, outcome.exposure), (*applied, "stochastic")
     strobes = len(phase.strobes_fs)
     saved = None
@@ -372,6 +392,9 @@ class BehavioralBackend(CrossbarBackend):
 
     def _run(self, request: PhaseRequest, start: stops.Start) -> _Outcome:
         """Answer a request on the conducting part of its network."""
+        quick = _blocks_outcome(request, self._wired, self.tolerances) if self.compiled else None
+        if quick is not None:
+            return quick
         if _general(request):
             everywhere = (None,) * len(request.network.arrays)
             return _circuit_outcome(request, everywhere, self._wired, self.tolerances, charged=False)

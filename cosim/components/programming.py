@@ -1,9 +1,9 @@
 """Programming with write-verify: select, verify read, decide, pulse, recover, and again.
 
-Schemes: ``gate`` (1T1R): only the selected row conducts; the selected bit line and the word line carry
-the pulse, the other bit lines follow the word line, so the other cells of the row see no voltage.
-``V/2`` (1R): the selected lines carry 0 and V, all other lines V/2, so every half-selected cell sees V/2.
-A SET pulse is positive from word line to bit line, a RESET pulse negative; all drivers are unipolar.
+Cells are programmed one by one, or all of a row at once (``parallel: row``): one verify read of the row, then a pulse for
+all that need the same direction and width, the others masked. What the lines carry is said in `cosim.components.schemes`, how
+the next pulse is chosen in `cosim.components.write_verify`. A cell that is not in its window within its budget is given up and
+recorded. Pulses move other cells of a passive array too, so all cells may be gone through several times (``sweeps``).
 
 A pulse may end early: at a compliance current of the selected bit line, or (``terminated``) where that
 current is the one that the cell has at its target. Half-selected cells and wires have their part in it,
@@ -13,11 +13,12 @@ in each direction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cosim.components.bank import Process
 from cosim.components.read_phases import (
@@ -30,79 +31,33 @@ from cosim.components.read_phases import (
     shift_levels,
 )
 from cosim.components.reading import convert_inputs, convert_outputs, select_rows
+from cosim.components.schemes import LinePolicy, PulseShape, Scheme, pulse_drives
 from cosim.components.self_timed import self_timed
 from cosim.components.tile import Tile
-from cosim.crossbar.drive import GroupedDrives, Phase, StopCondition, Waveform, level, pulse
+from cosim.components.write_verify import Ladder, NextPulse, ProgrammingPulse, Verify, next_pulse
+from cosim.crossbar.drive import Phase, StopCondition, Waveform
 from cosim.devices.base import FloatArray
 from cosim.records import CellOutcome, PulseRecord
-from cosim.units import Ampere, Fraction, Second, Volt, check, femtoseconds, quantity, seconds
+from cosim.units import femtoseconds, seconds
 
-Scheme = Literal["gate", "V/2"]
 Direction = Literal["rising", "falling"]
-
-
-@dataclass(frozen=True, slots=True)
-class ProgrammingPulse:
-    """Amplitude and plateau width of a programming pulse; its edges are the driver's."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    amplitude: Volt
-    width: Second
-    compliance: Ampere | None = quantity(
-        None,
-        source="cosim: a driver without current limit",
-        doc="current of the selected bit line at which the pulse ends",
-    )
-
-    def __post_init__(self) -> None:
-        if self.compliance is not None:
-            check(self.compliance > 0, "pulse", "compliance", "above zero", self.compliance)
-        check(self.amplitude > 0, "pulse", "amplitude", "above zero", self.amplitude)
-        check(self.width >= 1e-15, "pulse", "width", "at least 1 fs", self.width)
-
-
-@dataclass(frozen=True, slots=True)
-class Verify:
-    """When a cell counts as programmed, and how many pulses it may take."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    window: Fraction = quantity(
-        0.02,
-        source="SKY130 ReRAM and aihwkit write-verify windows of 2 %",
-        doc="half width of the window, of the full range",
-    )
-    pulses: Literal["fixed", "adaptive-width", "terminated"] = quantity(
-        "fixed",
-        source="cosim: the plain scheme",
-        doc="fixed: every pulse alike; adaptive-width: as long as the last one promises (secant); terminated:"
-        " a comparator ends it at the target's current",
-    )
-    longest: float = quantity(
-        32.0,
-        source="cosim: one pulse at most covers the range",
-        doc="widest adaptive or terminated pulse, in base widths",
-    )
-    max_pulses: int = quantity(
-        100, source="cosim: about three times the full range at 3 % a pulse", doc="budget of a cell"
-    )
-
-    def __post_init__(self) -> None:
-        check(0 < self.window < 1, "verify", "window", "between 0 % and 100 %", self.window)
-        check(1 <= self.longest <= 1e6, "verify", "longest", "between 1 and 1e6", self.longest)
-        check(self.max_pulses >= 0, "verify", "max_pulses", "zero or above", self.max_pulses)
+Columns = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Programming:
-    """One write: targets ``(rows, columns)`` [S] as a verify read sees them, NaN where nothing is written."""
+    """One write: targets ``(rows, columns)`` [S] as a verify read sees them, NaN where nothing is written.
+
+    ``unselected``: what drives unselected lines; ``parallel``: cells that are programmed at once.
+    """
 
     targets: FloatArray
     scheme: Scheme
     verify: Verify
     set_pulse: ProgrammingPulse
     reset_pulse: ProgrammingPulse
+    unselected: LinePolicy = "tracking"
+    parallel: Literal["cell", "row"] = "cell"
 
     @property
     def reacts(self) -> bool:
@@ -110,63 +65,135 @@ class Programming:
         compliances = (self.set_pulse.compliance, self.reset_pulse.compliance)
         return self.verify.pulses == "terminated" or any(each is not None for each in compliances)
 
+    def pulse_for(self, rising: bool) -> ProgrammingPulse:
+        """Return the SET or the RESET pulse."""
+        return self.set_pulse if rising else self.reset_pulse
+
+
+class Sweep(NamedTuple):
+    """One pass over all cells of a tile: cells that were in their window when they were left, cells pulsed, pulses."""
+
+    converged: int
+    pulsed: int
+    pulses: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Session:
+    """What stays the same while a tile is programmed; ``window`` [S] is the half width."""
+
+    tile: Tile
+    operation: int
+    job: Programming
+    timing: ReadTiming
+    span: AdcRange
+    window: float
+
+
+@dataclass(slots=True, eq=False)
+class _Outcome:
+    """What has come out so far, ``(rows, columns)``: verified and device conductance [S], pulses, in the window."""
+
+    verified: FloatArray
+    device: FloatArray
+    pulses: NDArray[np.int64]
+    converged: NDArray[np.bool_]
+
 
 def program_tile(tile: Tile, operation: int, job: Programming) -> Process:
-    """Program a tile cell by cell, row by row; outcomes and pulses go to the trace."""
+    """Program a tile; outcomes and pulses go to the trace. Returns the `Sweep` tuples."""
     timing = read_timing(tile)
-    rows, columns = np.nonzero(np.isfinite(job.targets))
-    selected = -1
-    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-        if row != selected:
-            yield from select_rows(tile, operation, "select", 1)
-            selected = row
-        yield from _program_cell(tile, operation, job, row, column, timing)
-
-
-def _program_cell(
-    tile: Tile, operation: int, job: Programming, row: int, column: int, timing: ReadTiming
-) -> Process:
-    target = float(job.targets[row, column])
     low, high = visible_range(tile)
-    window = job.verify.window * (high - low)
-    span = _verify_span(tile, high, timing)
-    pulses, ratio, before = 0, 1.0, None
-    surplus: dict[bool, float] = {}
-    while True:
-        seen = yield from _verify(tile, operation, row, column, span, timing)
-        converged = abs(seen - target) <= window
-        if converged or pulses >= job.verify.max_pulses:
-            break
-        rising = seen < target
-        if job.verify.pulses == "adaptive-width":
-            ratio = next_ratio(seen, target, before, ratio, job.verify.longest)
-            before = seen
-        wanted = None
-        if job.verify.pulses == "terminated":
-            ratio = job.verify.longest
-            spec = job.set_pulse if rising else job.reset_pulse
-            if rising not in surplus:
-                surplus[rising] = yield from _surplus(tile, operation, job, row, column, rising, seen, timing)
-            wanted = max(target * spec.amplitude + surplus[rising], 0.0)
-        yield from _pulse(tile, operation, job, row, column, rising, ratio, wanted)
-        pulses += 1
-    _, device = _cell(tile, row, column)
-    tile.trace.outcomes.append(
-        CellOutcome(operation, tile.name, row, column, target, seen, device, pulses, bool(converged))
+    session = _Session(
+        tile, operation, job, timing, _verify_span(tile, high, timing), job.verify.window * (high - low)
     )
+    shape = tile.array.shape
+    found = _Outcome(np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64), np.zeros(shape, bool))
+    sweeps: list[Sweep] = []
+    written = np.isfinite(job.targets)
+    while len(sweeps) < job.verify.sweeps and (not sweeps or sweeps[-1].pulses):
+        before = found.pulses.copy()
+        selected = -1
+        for row, columns in _groups(job):
+            if row != selected:
+                yield from select_rows(tile, operation, "select", 1)
+                selected = row
+            yield from _program_cells(session, row, columns, found)
+            if job.verify.sweeps == 1:
+                group = np.zeros(shape, dtype=np.bool_)
+                group[row, columns] = True
+                _record(tile, operation, job, group, found)
+        gained = found.pulses - before
+        sweeps.append(
+            Sweep(
+                int(np.count_nonzero(found.converged & written)),
+                int(np.count_nonzero(gained)),
+                int(gained.sum()),
+            )
+        )
+    if job.verify.sweeps > 1:
+        _record(tile, operation, job, written, found)
+    return sweeps
 
 
-def next_ratio(seen: float, target: float, before: float | None, ratio: float, longest: float) -> float:
-    """Return the width of the next adaptive pulse in base widths, a multiple of 1/8.
+def _record(tile: Tile, operation: int, job: Programming, cells: NDArray[np.bool_], found: _Outcome) -> None:
+    """Append the outcomes of some cells ``(rows, columns)``, row by row."""
+    for row, column in np.argwhere(cells).tolist():
+        at = row, column
+        tile.trace.outcomes.append(
+            CellOutcome(
+                operation, tile.name, row, column, float(job.targets[at]), float(found.verified[at]),
+                float(found.device[at]), int(found.pulses[at]), bool(found.converged[at]),
+            )
+        )  # fmt: skip
 
-    A secant step: the last pulse of ``ratio`` base widths moved the cell from ``before`` to ``seen`` [S];
-    the next one is as much longer as the rest of the way is. The first pulse, and one in the other
-    direction, has the base width; none is shorter than an eighth of it or longer than ``longest``.
-    """
-    if before is None or (seen - before) * (target - seen) <= 0:
-        return 1.0
-    wanted = ratio * (target - seen) / (seen - before)
-    return max(1.0, round(8 * min(wanted, longest))) / 8
+
+def _groups(job: Programming) -> Iterator[tuple[int, Columns]]:
+    """Yield row and columns of the cells that are programmed together, row by row."""
+    for row, wanted in enumerate(np.isfinite(job.targets)):
+        columns = np.flatnonzero(wanted)
+        if job.parallel == "cell":
+            for column in columns:
+                yield row, np.array([column])
+        elif len(columns):
+            yield row, columns
+
+
+def _program_cells(session: _Session, row: int, columns: Columns, found: _Outcome) -> Process:
+    """Program cells of one row until each is in its window or has used up its budget."""
+    job, rule = session.job, session.job.verify
+    ladders = dict.fromkeys(columns.tolist(), Ladder())
+    spent = dict.fromkeys(ladders, 0)
+    surplus: dict[bool, float] = {}
+    open_columns = columns
+    while open_columns.size:
+        seen = yield from _verify(session, row, open_columns)
+        _, device = _cells(session.tile, row, open_columns)
+        found.verified[row, open_columns], found.device[row, open_columns] = seen, device
+        shots: dict[tuple[bool, int], list[tuple[int, float]]] = {}
+        for column, value in zip(open_columns.tolist(), seen.tolist(), strict=True):
+            target = float(job.targets[row, column])
+            found.converged[row, column] = abs(value - target) <= session.window
+            if found.converged[row, column] or spent[column] >= rule.max_pulses:
+                continue
+            spec = job.pulse_for(value < target)
+            shot, ladders[column] = next_pulse(rule, spec, value, target, ladders[column])
+            spent[column] += 1
+            shots.setdefault((shot.rising, shot.width_fs), []).append((column, shot.amplitude))
+            if rule.pulses == "terminated" and shot.rising not in surplus:
+                surplus[shot.rising] = yield from _surplus(session, row, column, shot, value)
+        for (rising, width), cells in shots.items():
+            chosen = np.array([column for column, _ in cells])
+            wanted = None
+            if rule.pulses == "terminated":
+                wanted = max(float(job.targets[row, chosen[0]]) * cells[0][1] + surplus[rising], 0.0)
+            yield from apply_pulse(
+                session.tile, session.operation, job, row, chosen, tuple(a for _, a in cells), rising, width, wanted
+            )  # fmt: skip
+        open_columns = np.array(
+            sorted(column for cells in shots.values() for column, _ in cells), dtype=np.intp
+        )
+        found.pulses[row, open_columns] += 1
 
 
 def visible_range(tile: Tile) -> tuple[float, float]:
@@ -184,8 +211,12 @@ def _verify_span(tile: Tile, highest: float, timing: ReadTiming) -> AdcRange:
     return AdcRange(0.0, 1.05 * full, calibrated=True)
 
 
-def _verify(tile: Tile, operation: int, row: int, column: int, span: AdcRange, timing: ReadTiming) -> Process:
-    """Read one cell; returns its conductance as the controller computes it from the code [S]."""
+def _verify(session: _Session, row: int, columns: Columns) -> Process:
+    """Read cells of one row; returns their conductances as the controller computes them from the codes [S].
+
+    All columns from the first to the last are converted.
+    """
+    tile, operation, timing = session.tile, session.operation, session.timing
     voltage = np.zeros(tile.array.rows)
     voltage[row] = tile.periphery.dac.range[1]
     actual, _ = yield from convert_inputs(tile, operation, "convert", voltage)
@@ -194,68 +225,39 @@ def _verify(tile: Tile, operation: int, row: int, column: int, span: AdcRange, t
         drives = read_drives(tile, actual, range(row, row + 1), timing)
         return Phase("verify", timing.duration, drives, (timing.strobe,))
 
-    nets = [tile.network.net_index[str((tile.array.bottom or ())[column])]]
-    phase, timed = make(timing), self_timed(tile, make, timing, span, nets)
+    first, last = int(columns[0]), int(columns[-1])
+    nets = tile.network.ends[0].bottom[first : last + 1]
+    phase, timed = make(timing), self_timed(tile, make, timing, session.span, nets.tolist())
     index, result = yield from tile.run_phase(operation, phase, timing.origin, timed)
     charging_energy(tile, operation, index, phase.drives, "verify")
-    sense_energy(tile, operation, index, "verify", result, 1)
+    sense_energy(tile, operation, index, "verify", result, len(nets))
     sampled = -result.samples.current[0, nets]
-    codes = yield from convert_outputs(tile, operation, "convert", sampled, span, column)
+    codes = yield from convert_outputs(tile, operation, "convert", sampled, session.span, first)
     yield from tile.wait(operation, "decide", "sequencer", tile.periphery.sequencer.decide_time)
-    return float(codes.values[0]) / tile.periphery.sense.transfer(timing.window_s) / float(actual[row])
+    seen: FloatArray = codes.values[columns - first] / tile.periphery.sense.transfer(timing.window_s)
+    return seen / float(actual[row])
 
 
-def pulse_drives(
-    tile: Tile, scheme: Scheme, row: int, column: int, shape: Waveform, half: Waveform, rising: bool
-) -> GroupedDrives:
-    """Return the drives of a programming pulse on one cell.
-
-    ``shape`` is the full pulse, ``half`` the same at half amplitude; ``rising`` is a SET.
-    """
-    network, array, ends = tile.network, tile.array, tile.network.ends[0]
-    grounded, pulsed, halved = range(3)
-    word, bit = (pulsed, grounded) if rising else (grounded, pulsed)
-    gates: dict[str, Waveform] = {}
-    if scheme == "gate":
-        group = np.full(len(network.nets), grounded, dtype=np.intp)
-        group[ends.bottom] = word
-        gates[(array.gates or ())[row]] = level(array.cell.gate_voltage)
-    else:
-        group = np.full(len(network.nets), halved, dtype=np.intp)
-    group[ends.left[row]] = word
-    group[ends.bottom[column]] = bit
-    waveforms = (level(0.0), shape) if scheme == "gate" else (level(0.0), shape, half)
-    return GroupedDrives(network, waveforms, group, gates)
-
-
-def _surplus(
-    tile: Tile,
-    operation: int,
-    job: Programming,
-    row: int,
-    column: int,
-    rising: bool,
-    seen: float,
-    timing: ReadTiming,
-) -> Process:
+def _surplus(session: _Session, row: int, column: int, shot: NextPulse, seen: float) -> Process:
     """Return what half-selected cells and wires add to the cell's own current in a pulse [A].
 
     A read with the pulse's pattern at read amplitude, held by the sense circuit, less the current of the
     cell by itself, whose conductance was ``seen`` [S].
     """
-    spec, amplitude = job.set_pulse if rising else job.reset_pulse, tile.periphery.dac.range[1]
-    flat = timing.hold + timing.sample
-    shape, half = (
-        pulse(v, rise_fs=timing.rise, width_fs=flat, fall_fs=timing.fall) for v in (amplitude, amplitude / 2)
-    )
-    drives = pulse_drives(tile, job.scheme, row, column, shape, half, rising)
+    tile, operation, timing = session.tile, session.operation, session.timing
+    amplitude = tile.periphery.dac.range[1]
+    shape = PulseShape(timing.rise, timing.hold + timing.sample, timing.fall)
+    drives = pulse_drives(
+        tile, session.job.scheme, session.job.unselected, row, np.array([column]), (amplitude,), shape, shot.rising,
+        tile.array.cell.gate_voltage,
+    )  # fmt: skip
     phase = Phase("verify", timing.duration, drives, (timing.strobe,))
     index, result = yield from tile.run_phase(operation, phase, timing.origin)
     charging_energy(tile, operation, index, drives, "verify")
     sense_energy(tile, operation, index, "verify", result, 1)
     net = tile.network.ends[0].bottom[column]
-    held = float(result.samples.current[0, net]) * (-1 if rising else 1)
-    return (held - seen * amplitude) * spec.amplitude / amplitude
+    held = float(result.samples.current[0, net]) * (-1 if shot.rising else 1)
+    return (held - seen * amplitude) * shot.amplitude / amplitude
 
 
 def _stops(
@@ -281,56 +283,68 @@ def _stops(
     return tuple(stops)
 
 
-def _pulse(
+def apply_pulse(
     tile: Tile,
     operation: int,
     job: Programming,
     row: int,
-    column: int,
+    columns: Columns,
+    amplitudes: tuple[float, ...],
     rising: bool,
-    ratio: float,
-    wanted: float | None,
+    width_fs: int,
+    wanted: float | None = None,
 ) -> Process:
-    """Apply one pulse; ``wanted``: bit-line current at which it ends [A], or None."""
-    spec = job.set_pulse if rising else job.reset_pulse
+    """Apply one pulse to cells of a row; ``wanted``: bit-line current of the one cell at which it ends [A], or None."""
     driver = tile.periphery.driver
-    rise, fall, width = (
-        femtoseconds(driver.rise),
-        femtoseconds(driver.fall),
-        max(round(femtoseconds(spec.width) * ratio), 1),
+    shape = PulseShape(femtoseconds(driver.rise), width_fs, femtoseconds(driver.fall))
+    drives = pulse_drives(
+        tile,
+        job.scheme,
+        job.unselected,
+        row,
+        columns,
+        amplitudes,
+        shape,
+        rising,
+        tile.array.cell.gate_voltage,
     )
-    shape = pulse(spec.amplitude, rise_fs=rise, width_fs=width, fall_fs=fall)
-    half = pulse(spec.amplitude / 2, rise_fs=rise, width_fs=width, fall_fs=fall)
-    drives = pulse_drives(tile, job.scheme, row, column, shape, half, rising)
-    bit = tile.network.nets[tile.network.ends[0].bottom[column]]
-    stops = _stops(tile, drives, bit, rising, (spec.compliance, wanted))
-    phase = Phase("write", rise + width + fall, drives, stops=stops)
-    before, g_before = _cell(tile, row, column)
+    bit = tile.network.nets[tile.network.ends[0].bottom[columns[0]]]
+    stops = _stops(tile, drives, bit, rising, (job.pulse_for(rising).compliance, wanted))
+    phase = Phase("write", shape.duration_fs, drives, stops=stops)
+    before, g_before = _cells(tile, row, columns)
     yield from shift_levels(tile, operation, "write", drives)
     start = tile.now
     origin = "driver.rise + pulse width + driver.fall" + (", or comparator" if stops else "")
-    index, result = yield from tile.run_phase(operation, phase, origin)
+    cells = [(row, column) for column in columns.tolist()]
+    index, result = yield from tile.run_phase(operation, phase, origin, programmed=cells)
     if result.stops:
-        width = min(max(result.stops[0].ramp_fs - rise, 0), width)
+        width_fs = min(max(result.stops[0].ramp_fs - shape.rise_fs, 0), width_fs)
     if stops:
         spent = tile.periphery.comparator.power * seconds(result.duration_fs)
         tile.energy(operation, index, "comparator", "write", spent)
     charging_energy(tile, operation, index, drives, "write")
-    after, g_after = _cell(tile, row, column)
-    line = str((tile.array.left if rising else tile.array.bottom or ())[row if rising else column])  # type: ignore[index]
-    tile.trace.pulses.append(
-        PulseRecord(
-            operation, index, start, tile.name, row, column, line, spec.amplitude, seconds(width), before, after, g_before,
-            g_after,
-        )
-    )  # fmt: skip
+    after, g_after = _cells(tile, row, columns)
+    values = zip(
+        columns.tolist(),
+        amplitudes,
+        before.tolist(),
+        after.tolist(),
+        g_before.tolist(),
+        g_after.tolist(),
+        strict=True,
+    )
+    for column, amplitude, x0, x1, g0, g1 in values:
+        line = str((tile.array.left if rising else tile.array.bottom or ())[row if rising else column])  # type: ignore[index]
+        tile.trace.pulses.append(
+            PulseRecord(operation, index, start, tile.name, row, column, line, amplitude, seconds(width_fs), x0, x1, g0, g1)
+        )  # fmt: skip
     yield from tile.wait(operation, "recover", "sequencer", tile.periphery.sequencer.recover_time)
 
 
-def _cell(tile: Tile, row: int, column: int) -> tuple[float, float]:
-    """Return state (its first variable) and conductance [S] of one cell."""
-    state = tile.state[row : row + 1, column]
+def _cells(tile: Tile, row: int, columns: Columns) -> tuple[FloatArray, FloatArray]:
+    """Return states (their first variable) and conductances [S] of cells of a row."""
+    state = tile.state[row, columns]
     device = tile.array.device
     if device.varied:
-        device = device.select((np.array([row]), np.array([column])))
-    return float(state.flat[0]), float(device.conductance(state)[0])
+        device = device.select((np.full(len(columns), row), columns))
+    return state.reshape(len(columns), -1)[:, 0], device.conductance(state)

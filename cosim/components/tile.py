@@ -8,7 +8,7 @@ waits for the true duration, and then commits the new state and writes the recor
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from math import nan
@@ -18,6 +18,7 @@ import numpy as np
 import simpy
 
 from cosim.components.adc import Adc
+from cosim.components.ageing import Ageing
 from cosim.components.answered_reads import AnsweredReads
 from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.comparator import Comparator
@@ -126,6 +127,7 @@ class Tile:
         self._root = seed
         self._draws: dict[str, int] = {}
         self._noise = self._noise_process()
+        self.ageing = self._new_ageing()
         self._count = 0
         trace.capacities[f"{name}.array"] = 1
         self.cell_energy = trace.cell_energies[name] = np.zeros(network.arrays[0].shape)
@@ -201,17 +203,19 @@ class Tile:
         phase: Phase,
         duration_from: str,
         timed: Callable[[PhaseRequest, CrossbarBackend], Phase] | None = None,
+        programmed: Sequence[tuple[int, int]] = (),
     ) -> Process:
         """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``.
 
-        ``timed``: what makes the phase of its request, where its timing depends on the circuit.
+        ``timed``: what makes the phase of its request, where its timing depends on the circuit. ``programmed``: row
+        and column of each cell that the phase is a pulse for.
         """
         asked = self.now
         yield from self._turn.take()
         try:
             start = self.now
             index = len(self.trace.phases)
-            request = self._request(phase, start)
+            request = self._request(phase, start, programmed)
             backend = self.backends[phase.kind]
             if timed is not None:
                 phase = self._result(partial(timed, request, backend), operation, phase)
@@ -225,6 +229,10 @@ class Tile:
                 result = with_read_noise(request, result, self._noise)
             yield self.environment.timeout(result.duration_fs)
             index = self._commit(operation, phase, backend.name, asked, start, result, duration_from)
+            if self.ageing is not None and programmed:
+                for cell in programmed:
+                    self.state = self.ageing.end_pulse(request.states[0], self.state, cell, seconds(self.now))
+                self.network = self.network.with_device(self.ageing.device)
         finally:
             self._turn.give()
         return index, result
@@ -234,10 +242,11 @@ class Tile:
     ) -> ReadAnswers | None:
         """Return the answers to reads of the tile that begin now, or None: then each is run on its own.
 
-        ``phase``, ``limit``: see `CrossbarBackend.run_reads`; ``voltages`` ``(reads, rows)`` [V]. Only where cells have no
-        noise, no spread from cycle to cycle, and drivers no limit.
+        ``phase``, ``limit``: see `CrossbarBackend.run_reads`; ``voltages`` ``(reads, rows)`` [V]. Only where cells do not
+        age, have no noise and no spread from cycle to cycle, and drivers no limit.
         """
-        if self.periphery.driver.compliance is not None or self._noise is not None or self.variation.c2c:
+        changes = self.ageing is not None or self._noise is not None or self.variation.c2c
+        if changes or self.periphery.driver.compliance is not None:
             return None
         state = self.state
         if limit is not None:
@@ -287,11 +296,27 @@ class Tile:
         aperture = None if sense.kind == "integrator" else sense.sample_time
         return NoiseProcess(noise, self.array.shape, stream(self._root, f"tiles/{self.name}/traps"), aperture)
 
-    def _request(self, phase: Phase, start: int) -> PhaseRequest:
+    def _new_ageing(self) -> Ageing | None:
+        v = self.variation
+        if v.retention is None and v.endurance is None:
+            return None
+        rng = stream(self._root, f"tiles/{self.name}/retention")
+        ageing = Ageing(self.array.device, self.state, v.retention, v.endurance, self.temperature, rng)
+        self.network = self.network.with_device(ageing.device)
+        if v.endurance is not None:
+            self.trace.cell_wear[self.name] = ageing.pulses, ageing.cycles
+        return ageing
+
+    def _request(self, phase: Phase, start: int, programmed: Sequence[tuple[int, int]]) -> PhaseRequest:
         self._count += 1
         seed = (self._seed + self._count) % (1 << 128)
         gap = seconds(start - self._last_fs)
         aged = aged_state(self.array, self.state, gap, self.temperature, seed)
+        if self.ageing is not None:
+            aged = self.ageing.advanced(aged, seconds(start))
+            for cell in programmed:
+                aged = self.ageing.begin_pulse(aged, cell)
+            self.network = self.network.with_device(self.ageing.device)
         return PhaseRequest(self.network, (aged,), self.node_voltages, start, self.temperature, phase, seed)
 
     def _result(self, answer: Callable[[], _Answer], operation: int, phase: Phase) -> _Answer:

@@ -21,11 +21,15 @@ _VOLTAGES = np.linspace(-1.5, 1.5, 31)
 
 
 def parts(device: DeviceModel, count: int) -> FloatArray:
-    """Return ``(1, count)`` states from the lowest to the highest of the range (G for a range without end)."""
+    """Return ``(1, count[, k])`` states from the lowest to the highest of the range.
+
+    By conductance for a range without end and for several state variables.
+    """
     low, high = device.state_bounds()
-    if not np.isfinite(high - low):
-        low, high = (float(np.mean(g)) for g in device.conductance_range())
-        return device.state_for(np.linspace(low, high, count)[np.newaxis])
+    lowest, highest = (float(np.mean(g)) for g in device.conductance_range())
+    states = device.state_for(np.linspace(lowest, highest, count)[np.newaxis])
+    if states.ndim > 2 or not np.isfinite(high - low):
+        return states
     return np.linspace(low, high, count)[np.newaxis]
 
 
@@ -66,7 +70,7 @@ def check_current(device: DeviceModel, drive: Drive) -> None:
     step = 1e-6 * float(np.abs(voltages).max())
     off = voltages + 1.37 * step  # none of them is a corner at 0 V
     slope = (device.current(states, off + step) - device.current(states, off - step)) / (2 * step)
-    found = device.current_slope(states, off + 0.0 * states)
+    found = device.current_slope(states, off + np.zeros((1, 9)))
     assert np.allclose(found, slope, rtol=1e-5), "current_slope is not the derivative of current"
     if device.linear:
         assert np.allclose(current, device.conductance(states) * voltages, rtol=1e-12)

@@ -191,6 +191,10 @@ class CrossbarArray:
         return tuple(dict.fromkeys(net for side in ends for net in side if net is not None))
 
 
+_OF_NETS = ("nets", "net_index", "ends", "gate_nets", "has_capacitance")
+"""Cached properties of a `Network` that do not depend on its device."""
+
+
 class ArrayEnds(NamedTuple):
     """Positions in `Network.nets` of the nets at the line ends of one array."""
 
@@ -212,6 +216,15 @@ class Network:
         names = [array.name for array in self.arrays]
         if len(set(names)) != len(names):
             raise CrossbarError(f"the arrays of a network must have different names, not {', '.join(names)}")
+
+    def with_device(self, device: DeviceModel) -> Network:
+        """Return the network of one array with another device of the same shape; what nets say is not made anew."""
+        (array,) = self.arrays
+        if device is array.device:
+            return self
+        found = Network((dataclasses.replace(array, device=device),))
+        found.__dict__.update({name: self.__dict__[name] for name in _OF_NETS if name in self.__dict__})
+        return found
 
     @cached_property
     def nets(self) -> tuple[str, ...]:

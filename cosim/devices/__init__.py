@@ -9,8 +9,12 @@ from cosim.devices.data_driven import DataDriven
 from cosim.devices.fefet import Fefet
 from cosim.devices.ion_drift import IonDrift
 from cosim.devices.jump_table import JumpTable
+from cosim.devices.kt_steps import Byte, Float
 from cosim.devices.mss import Mss
+from cosim.devices.mtj import Mtj
 from cosim.devices.nonlinear_ion_drift import NonlinearIonDrift
+from cosim.devices.pcm import Pcm
+from cosim.devices.programming_error import ProgrammingError
 from cosim.devices.pulse import PulseModel
 from cosim.devices.pulse_law import PulseLaw
 from cosim.devices.pulse_table import PulseTable
@@ -27,18 +31,23 @@ from cosim.devices.yakopcic import Yakopcic
 __all__ = [
     "RS_JSPICE",
     "RS_KTRAM",
+    "Byte",
     "DataDriven",
     "DeviceModel",
     "ExpStep",
     "Fefet",
+    "Float",
     "FloatArray",
     "IonDrift",
     "JumpTable",
     "LinearStep",
     "Mss",
+    "Mtj",
     "NonlinearIonDrift",
+    "Pcm",
     "PiecewiseStep",
     "PowStep",
+    "ProgrammingError",
     "PulseLaw",
     "PulseModel",
     "PulseTable",

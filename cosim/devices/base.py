@@ -85,6 +85,8 @@ class DeviceModel(ABC):
     """Name in scenarios and in the registry."""
     moves: ClassVar[bool] = True
     """Whether the state can change at all."""
+    files: ClassVar[tuple[str, ...]] = ()
+    """Parameters that name a file, in a scenario relative to its folder; their default is built in."""
     affine: ClassVar[bool] = False
     """Whether `advance` at a given voltage is an affine function of the state."""
     accuracy: ClassVar[float] = 1e-12
@@ -155,9 +157,8 @@ class DeviceModel(ABC):
 
     def current_slope(self, state: FloatArray, voltage: FloatArray) -> FloatArray:
         """Return the derivative of `current` by the voltage [S]."""
-        return np.broadcast_to(
-            self.conductance(state), np.broadcast_shapes(state.shape, voltage.shape)
-        ).copy()
+        conductance = self.conductance(state)
+        return np.broadcast_to(conductance, np.broadcast_shapes(conductance.shape, voltage.shape)).copy()
 
     def exposure_rate(self, voltage: FloatArray, temperature: float) -> FloatArray:
         """Return the rate [1/s] whose time integral over a phase `fluctuate` needs."""
@@ -207,8 +208,13 @@ class DeviceModel(ABC):
         """Return the model of some cells: per-cell parameter arrays indexed by ``cells``."""
         if not self.varied:
             return self
-        arrays = {name: getattr(self, name)[cells] for name in self.varied}
-        return dataclasses.replace(self, **arrays)  # type: ignore[type-var]
+        chosen = object.__new__(
+            type(self)
+        )  # what holds for all cells holds for some: nothing is checked again
+        own = {name: getattr(self, name) for name in _parameters(type(self))}
+        own.update({name: own[name][cells] for name in self.varied})
+        chosen.__dict__.update(own, varied=self.varied)
+        return chosen
 
     def per_cell(self, **arrays: FloatArray) -> DeviceModel:
         """Return the same model with some parameters as arrays ``(rows, columns)``."""

@@ -163,6 +163,20 @@ def rates(law: int, parameters: FloatArray, k: int, v: float) -> tuple[float, fl
 
 
 @compiled
+def level_rates(law: int, parameters: FloatArray, k: int, v: float) -> tuple[float, float]:
+    """Return u and d of cell ``k`` at ``v`` volts [1/s]; as `rates`, without the edges."""
+    k = k if parameters.shape[1] > 1 else 0
+    if law != 0:
+        up, down, _, _ = _rs(v, parameters[2, k], parameters[3, k], parameters[4, k])
+        return up, down
+    z = v / parameters[5, k]
+    z = _LARGEST if z > _LARGEST else (-_LARGEST if z < -_LARGEST else z)
+    q = math.exp(z)
+    e_on, e_off = parameters[3, k] * q, parameters[4, k] / q
+    return parameters[2, k] * (e_on / (1.0 + e_on)), parameters[2, k] * (e_off / (1.0 + e_off))
+
+
+@compiled
 def slope(law: int, parameters: FloatArray, k: int, exposure: float, duration: float) -> float:
     """Return a bound on the derivative of an exposure over ``duration`` [s] by the voltage [1/V]."""
     k = k if parameters.shape[1] > 1 else 0

@@ -30,6 +30,7 @@ OFF = "cosim: off unless asked for"
 _HALF_SELECT = "cosim: halfway between a half-selected cell and the full amplitude"
 _SINGLE = 1000.0
 """Pulses of one phase that `iterated` takes one at a time."""
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _BATCH = 1e-4
 """Largest change of the state by pulses taken together."""
 
@@ -144,6 +145,24 @@ def normal(uniforms: FloatArray) -> FloatArray:
     from scipy.special import ndtri
 
     result: FloatArray = ndtri(np.clip(uniforms, 1e-16, 1.0 - 1e-16))
+    return result
+
+
+def further_uniforms(uniforms: FloatArray, number: int) -> FloatArray:
+    """Return the uniform draw with a number of cells that have two, ``(2, ...)``: the first is the cells' own.
+
+    Later ones are the finalizer of SplitMix64 on both and the number, so a phase needs two draws a cell however many it uses.
+    """
+    if number == 0:
+        own: FloatArray = uniforms[0]
+        return own
+    bits = (uniforms * 2.0**53).astype(np.uint64)
+    with np.errstate(over="ignore"):
+        z = bits[0] + (bits[1] << np.uint64(11)) + np.uint64(number) * _GOLDEN
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    result: FloatArray = (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return result
 
 

@@ -18,14 +18,13 @@ import numpy as np
 
 from cosim.devices.base import FloatArray, check, quantity
 from cosim.devices.jump_table import JumpTable, Sign, ag_a_si, load
-from cosim.devices.pulse import Mask, PulseModel, iterated
+from cosim.devices.pulse import Mask, PulseModel, further_uniforms, iterated
 from cosim.errors import DeviceError
 from cosim.units import Second, Siemens, Volt
 
 _TABLE = "the table, which names its own"
 _BUILT_IN = "ag-a-si"
 _NAN = float("nan")
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @final
@@ -35,6 +34,7 @@ class PulseTable(PulseModel):
 
     name: ClassVar[str] = "pulse_table"
     reference: ClassVar[str] = "XBTorch, jump tables"
+    files: ClassVar[tuple[str, ...]] = ("table",)
 
     g_min: Siemens = quantity(_NAN, source=_TABLE, doc="lowest conductance; not given: that of the table")
     g_max: Siemens = quantity(_NAN, source=_TABLE, doc="highest conductance; not given: that of the table")
@@ -48,7 +48,7 @@ class PulseTable(PulseModel):
     reset_width: Second = quantity(
         _NAN, source=_TABLE, doc="width of the RESET pulse; not given: that of the table"
     )
-    table: str = quantity(_BUILT_IN, source="MLP-NeuroSim 3.0 manual, Ag:a-Si; Jo et al., Nano Letters 10, 1297 (2010)", doc="file of the table, from the working directory; ag-a-si is built in")  # fmt: skip
+    table: str = quantity(_BUILT_IN, source="MLP-NeuroSim 3.0 manual, Ag:a-Si; Jo et al., Nano Letters 10, 1297 (2010)", doc="file of the table, in the scenario's folder; ag-a-si is built in")  # fmt: skip
     checksum: str = quantity(
         "", source="cosim: taken from the file", doc="SHA-256 that the file must have; empty: any"
     )
@@ -126,7 +126,7 @@ class PulseTable(PulseModel):
             part = np.minimum(left, 1.0)
             x = np.clip(x + np.where(left > 0, part * mean + np.sqrt(part) * (jump - mean), 0.0), 0.0, 1.0)
             left, number = np.maximum(left - 1.0, 0.0), number + 1
-            draw = _later(uniforms, number)
+            draw = further_uniforms(uniforms, number)
         return np.where(pulsed, x, after)
 
     def _drawn(self, sign: Sign, state: FloatArray, cells: Mask, draw: FloatArray) -> FloatArray:
@@ -134,15 +134,3 @@ class PulseTable(PulseModel):
         span = np.asarray(chosen.g_max) - chosen.g_min
         result: FloatArray = self.jumps.draw(sign, chosen.conductance(state[cells]), draw[cells]) / span
         return result
-
-
-def _later(uniforms: FloatArray, number: int) -> FloatArray:
-    """Return further uniform draws of the cells: the finalizer of SplitMix64 on their numbers and the count."""
-    bits = (uniforms * 2.0**53).astype(np.uint64)
-    with np.errstate(over="ignore"):
-        z = bits[0] + (bits[1] << np.uint64(11)) + np.uint64(number) * _GOLDEN
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    result: FloatArray = (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return result

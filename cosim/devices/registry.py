@@ -15,8 +15,16 @@ from cosim.devices.base import DeviceModel
 from cosim.devices.data_driven import DataDriven
 from cosim.devices.fefet import Fefet
 from cosim.devices.ion_drift import IonDrift
+from cosim.devices.kt_steps import PRESETS as KT_STEPS
+from cosim.devices.kt_steps import Byte, Float
 from cosim.devices.mss import Mss
+from cosim.devices.mtj import PRESETS as MTJS
+from cosim.devices.mtj import Mtj
 from cosim.devices.nonlinear_ion_drift import NonlinearIonDrift
+from cosim.devices.pcm import PRESETS as PCMS
+from cosim.devices.pcm import Pcm
+from cosim.devices.programming_error import PRESETS as PROGRAMMING_ERRORS
+from cosim.devices.programming_error import ProgrammingError
 from cosim.devices.pulse_law import PRESETS as PULSE_LAWS
 from cosim.devices.pulse_law import PulseLaw
 from cosim.devices.pulse_table import PulseTable
@@ -53,6 +61,11 @@ _OURS: Mapping[str, type[DeviceModel]] = {
         ExpStep,
         PowStep,
         PiecewiseStep,
+        Float,
+        Byte,
+        Mtj,
+        Pcm,
+        ProgrammingError,
     )
 }
 _PRESETS: Mapping[str, DeviceModel] = {
@@ -70,6 +83,10 @@ _PRESETS: Mapping[str, DeviceModel] = {
     "mss-knowm": Mss(r_on=500.0, r_off=1500.0, tau=1e-4, phi=0.8),
     **PULSE_LAWS,
     **STEPS,
+    **KT_STEPS,
+    **MTJS,
+    **PCMS,
+    **PROGRAMMING_ERRORS,
     "mss-firm": Mss(r_on=100e3, r_off=1e6, v_on=0.6, v_off=0.6, tau=10e-6),
     "mss-knowm-w-sdc": Mss(r_on=1.13e3, r_off=202e3, v_on=0.427, v_off=0.127, tau=47.5e-6),
 }
@@ -82,6 +99,13 @@ _PRESET_SOURCES: Mapping[str, str] = {
     "vteam-memtorch": "VTEAM set of MemTorch, Lammie et al., arXiv 2004.10971",
     "yakopcic-sample": "Yakopcic et al., IEEE TCAD 32(8), 1201 (2013), sample set",
     "sky130-reram": "SkyWater SKY130 open PDK, model of its ReRAM cell, defaults of sky130_reram",
+    "mtj-stt-neurosim": "MLP-NeuroSim 3.0, STT-MRAM; dynamics: defaults of mtj",
+    "mtj-stt-nvsim": "NVSim STT-MRAM cell: 3 kohm and 6 kohm, 80 uA, 10 ns; dynamics: defaults of mtj",
+    "pcm-ibm": "Nandakumar et al., ICECS 2019, as in the IBM analog hardware acceleration kit",
+    "rram-milo": "Milo et al., IRPS 2021, IGVVA-100, as in CrossSim",
+    "rram-wan": "Wan et al., Nature 608, 504 (2022), fits of the IBM analog hardware acceleration kit",
+    "sonos-40nm": "SONOS of 40 nm, IEDM 2022, as in CrossSim",
+    "rram-cmo": "Falcone et al., CMO/HfOx, 2 % window, as in the IBM analog hardware acceleration kit",
     "mss-firm": "cosim: mss with firm thresholds and the range of TaOx/HfOx RRAM, Wu et al., VLSI Technology 2018",
     "mss-knowm-w-sdc": "cosim: fit to 18 measured loops of two W+SDC devices, Knowm Memristor Discovery, Knowm Inc., 2020",
 }

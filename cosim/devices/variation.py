@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.devices.ageing import Endurance, Retention
 from cosim.devices.base import DeviceModel, FloatArray, check, quantity
 from cosim.devices.read_noise import ReadNoise
 from cosim.errors import DeviceError
@@ -135,6 +136,10 @@ class Variation:
     read_noise: ReadNoise | None = quantity(
         None, source="cosim: none", doc="noise on the currents of reads and verifies"
     )
+    retention: Retention | None = quantity(
+        None, source="cosim: none", doc="drift of the conductance after programming"
+    )
+    endurance: Endurance | None = quantity(None, source="cosim: none", doc="wear of the range by programming")
 
     def __post_init__(self) -> None:
         check(
@@ -233,6 +238,8 @@ def cycle_to_cycle(
     factor = factor.reshape(*shape, *[1] * (before.ndim - 2))
     if device.two_channel(temperature) is None:
         result: FloatArray = np.clip(before + factor * (after - before), low, high)
+        if before.ndim > 2:  # the first variable is what pulses move; ages and draws are no change by a pulse
+            result[..., 1:] = after[..., 1:]
         return result
     bound = np.where(after > before, high, low)
     first, last = np.abs(bound - before), np.abs(bound - after)

@@ -21,6 +21,8 @@ from cosim.errors import FitError
 
 _NEWTON = 60
 _VOLTAGE = 1e-9
+_ERROR_OF_STEP = 0.1
+"""Part of `Accuracy.step` for an estimated error: the difference of the first to the second order is larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +170,24 @@ def _period(
 def _compiled(
     device: DeviceModel, drive: Drive, start: FloatArray, temperature: float, accuracy: Accuracy
 ) -> tuple[FloatArray, FloatArray] | None:
-    """Return the answer of the compiled path for a two-channel device, or None."""
-    law = device.two_channel(temperature)
-    if law is None or find_spec("numba") is None:
+    """Return the answer of a compiled path, for a two-channel device or one with a rate, or None."""
+    if find_spec("numba") is None:
         return None
-    from cosim.fit.compiled import two_channel_loops
+    voltage, interval, series, periodic = drive.voltage, drive.interval, drive.series, drive.periodic
+    two_channel = device.two_channel(temperature)
+    if two_channel is not None:
+        from cosim.fit.compiled import two_channel_loops
 
-    limits = (accuracy.step, accuracy.shortest, accuracy.periodic, accuracy.periods)
-    return two_channel_loops(
-        law.law, law.parameters, drive.voltage, drive.interval, drive.series, drive.periodic, start, limits
-    )
+        limits = (accuracy.step, accuracy.shortest, accuracy.periodic, accuracy.periods)
+        law, table = two_channel.law, two_channel.parameters
+        return two_channel_loops(law, table, voltage, interval, series, periodic, start, limits)
+    from cosim.fit.compiled_rates import rate_law, rate_loops
+
+    found = rate_law(device, temperature, voltage.shape[1])
+    if found is None:
+        return None
+    limits = (_ERROR_OF_STEP * accuracy.step, accuracy.shortest, accuracy.periodic, accuracy.periods)
+    return rate_loops(*found, voltage, interval, series, periodic, start, device.state_bounds(), limits)
 
 
 def simulate(

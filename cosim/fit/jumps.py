@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from cosim.devices.base import FloatArray
+from cosim.characterize.curves import Conditions, after_draws, drive_of
+from cosim.devices.base import DeviceModel, FloatArray
 from cosim.devices.jump_table import JumpTable, Sign
-from cosim.devices.pulse import PulseModel
 from cosim.errors import FitError
 
 _FEWEST = 30
@@ -120,25 +120,47 @@ class _Local:
         return np.array(rows)
 
 
-def synthesize(device: PulseModel, sign: Sign, count: int, rng: np.random.Generator) -> Points:
+def synthesize(
+    device: DeviceModel,
+    sign: Sign,
+    count: int,
+    rng: np.random.Generator,
+    conditions: Conditions | None = None,
+) -> Points:
     """Return ``count`` points of a device: one pulse from conductances spread evenly over its range; none is rejected.
 
-    A pulse that ends at a bound gives the jump to the bound, as a measurement would.
+    ``conditions``: pulses and temperature. A pulse that ends at a bound gives the jump to the bound, as a measurement
+    would.
     """
+    given = conditions or Conditions()
+    drive = drive_of(device, given)
+    amplitude, width = drive.set_pulse if sign == "set" else drive.reset_pulse
     low, high = (float(np.mean(g)) for g in device.conductance_range())
     before = device.state_for(rng.uniform(low, high, (1, count)))
-    pulse = np.full(before.shape, 1.0 if sign == "set" else -1.0)
-    after = np.clip(device.after_pulses(before, pulse), 0.0, 1.0)
-    if device.stochastic:
-        after = device.fluctuate(before, after, pulse, rng.random((2, *before.shape)))
+    volts = amplitude if sign == "set" else -amplitude
+    after = after_draws(device, before, volts, width, given.temperature, rng)
     start = device.conductance(before)
     return Points(start[0], (device.conductance(after) - start)[0])
 
 
+def dataset_csv(device: DeviceModel, count: int, seed: int, conditions: Conditions | None = None) -> str:
+    """Return ``count`` synthesized points of each sign as CSV, which `cosim fit --model pulse_table` reads."""
+    rng, lines = np.random.default_rng(seed), ["branch,conductance_S,jump_S"]
+    signs: tuple[tuple[str, Sign], ...] = (("LTP", "set"), ("LTD", "reset"))
+    for branch, sign in signs:
+        points = synthesize(device, sign, count, rng, conditions)
+        lines += [
+            f"{branch},{g:.9g},{jump:.9g}" for g, jump in zip(points.conductance, points.jump, strict=True)
+        ]
+    return "\n".join([*lines, ""])
+
+
 def heat_map(table: JumpTable, path: Path) -> None:
     """Write a figure of the density of jumps against the conductance, SET and RESET, with the mean as a line."""
+    import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(8.0, 3.4), layout="constrained")
     axes: Any = figure.subplots(1, 2, sharey=True)
     middle = 0.5 * (table.jump[1:] + table.jump[:-1])
@@ -146,10 +168,13 @@ def heat_map(table: JumpTable, path: Path) -> None:
     for axis, sign in zip(axes, signs, strict=True):
         cdf = table.set_cdf if sign == "set" else table.reset_cdf
         density = np.diff(cdf, axis=1) / np.diff(table.jump)
-        image = axis.pcolormesh(1e6 * table.conductance, 1e6 * middle, 1e-6 * density.T, shading="nearest")
+        image = axis.pcolormesh(
+            1e6 * table.conductance, 1e6 * middle, 1e-6 * density.T, shading="nearest", rasterized=True
+        )
         axis.plot(1e6 * table.conductance, 1e6 * table.moments(sign)[0], color="w", lw=1.2)
         axis.set(xlabel="conductance [uS]", title=sign.upper())
     axes[0].set(ylabel="jump [uS]")
     figure.colorbar(image, ax=list(axes), label="density [1/uS]")
     figure.suptitle(f"{table.device}: {table.source}", fontsize=8)
-    figure.savefig(path)
+    with mpl.rc_context({"svg.hashsalt": "cosim", "svg.fonttype": "none"}):
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -21,7 +21,7 @@ _OUTER = 0.03
 """Part of the samples whose chord resistance is taken for noise."""
 _COLUMNS = {
     "voltage": "V", "current": "A", "time": "s", "amplitude": "V", "width": "s",
-    "conductance": "S", "resistance": "ohm",
+    "conductance": "S", "resistance": "ohm", "jump": "S",
 }  # fmt: skip
 
 
@@ -162,7 +162,7 @@ def read_measurement(path: Path, setup: Setup | None = None) -> Measurement:
     the start. Raises `FitError` with the file's name.
     """
     setup = setup or Setup()
-    columns = _read_columns(path)
+    columns = read_columns(path)
     if {"voltage", "current"} <= set(columns):
         return _loop(path, columns, setup)
     if "conductance" in columns:
@@ -173,7 +173,8 @@ def read_measurement(path: Path, setup: Setup | None = None) -> Measurement:
     )
 
 
-def _read_columns(path: Path) -> Mapping[str, Any]:
+def read_columns(path: Path) -> Mapping[str, Any]:
+    """Return the known columns of a CSV file in SI, ``branch`` as text; raises `FitError` with the file's name."""
     import pandas as pd
 
     try:

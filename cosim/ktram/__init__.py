@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cosim.ktram.basis import BasisEncoder, BasisGroup
-    from cosim.ktram.circuit import Circuit, InstructionRecord, LaneCircuit
+    from cosim.ktram.circuit import Circuit, InstructionRecord
     from cosim.ktram.classifier import Confusion, LinearClassifier, linear_peers
     from cosim.ktram.core import MODEL_DEFAULTS, Core
     from cosim.ktram.encoders import A2DEncoder, AATEncoder, ConstantEncoder, compose, one_hot
     from cosim.ktram.instructions import FORWARD, INSTRUCTIONS, REVERSE, H, Instruction, resolve
     from cosim.ktram.lane import NeuralLane
+    from cosim.ktram.lane_network import LaneCircuit
     from cosim.ktram.models import INIT_TYPES, java_round
     from cosim.ktram.mss import MSSProfile
     from cosim.ktram.noise import (
@@ -60,11 +61,12 @@ if TYPE_CHECKING:
 _NAMES = {
     "basis": ("BasisEncoder", "BasisGroup"),
     "classifier": ("Confusion", "LinearClassifier", "linear_peers"),
-    "circuit": ("Circuit", "InstructionRecord", "LaneCircuit"),
+    "circuit": ("Circuit", "InstructionRecord"),
     "core": ("Core", "MODEL_DEFAULTS"),
     "encoders": ("A2DEncoder", "AATEncoder", "ConstantEncoder", "compose", "one_hot"),
     "instructions": ("FORWARD", "H", "INSTRUCTIONS", "Instruction", "REVERSE", "resolve"),
     "lane": ("NeuralLane",),
+    "lane_network": ("LaneCircuit",),
     "models": ("INIT_TYPES", "java_round"),
     "mss": ("MSSProfile",),
     "noise": (

@@ -14,25 +14,23 @@ device then makes its own step with the voltage that it saw (``operator_split``)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, find
-from cosim.crossbar.drive import Phase, Waveform, level
-from cosim.crossbar.network import Cell, CrossbarArray, Network, Segments
-from cosim.devices.base import DeviceModel
-from cosim.devices.mss import Mss
-from cosim.devices.resistor import Resistor
-from cosim.devices.rs import Rs
+from cosim.crossbar.drive import GroupedDrives, Phase
+from cosim.crossbar.network import Network
 from cosim.errors import KtramError
 from cosim.ktram.fidelity import Fidelity, read_voltage
 from cosim.ktram.instructions import H, Instruction
-from cosim.ktram.models import DeviceLaw, RsLaw
+from cosim.ktram.lane_devices import scale_of, state_of, stored_of, temperature_of
+from cosim.ktram.lane_network import LaneCircuit, LaneNetwork, lane_network
+from cosim.ktram.models import RsLaw
 from cosim.ktram.mss import MssLaw
 from cosim.ktram.topology import OneTwo
-from cosim.units import Ohm, Siemens, check, femtoseconds, is_positive, quantity
+from cosim.units import femtoseconds, seconds
 
 if TYPE_CHECKING:
     from cosim.ktram.aat import Active
@@ -40,47 +38,6 @@ if TYPE_CHECKING:
 
 _KEPT_NETWORKS = 256
 _STROBE_FS = 0
-
-
-@final
-@dataclass(frozen=True)
-class LaneCircuit:
-    """What surrounds the devices of a lane.
-
-    ``lines``: what unselected lines do. ``floating``: nothing drives them. ``grounded``: those on the node's side
-    are at 0 V. ``tracking``: those on the node's side follow the voltage that the node has at the begin of the pulse.
-    Zero resistance is ideal. Raises `DeviceError` for values that no circuit has.
-    """
-
-    lines: Literal["floating", "grounded", "tracking"] = "floating"
-    r_word_line: Ohm = quantity(0.0, source="cosim: ideal wires", doc="word line, per segment")
-    r_bit_line: Ohm = quantity(0.0, source="cosim: ideal wires", doc="bit line, per segment")
-    r_rail: Ohm = quantity(0.0, source="cosim: ideal drivers", doc="driver of a rail, per selected line")
-    r_node: Ohm = quantity(0.0, source="cosim: ideal switch", doc="selection switch to the node, per line")
-    top_conductance: Siemens = quantity(
-        1e-3,
-        source="kT-RAM neural core, highest conductance of rs and mss",
-        doc="what the highest conductance of byte and float stands for",
-    )
-
-    def __post_init__(self) -> None:
-        for name in ("r_word_line", "r_bit_line", "r_rail", "r_node"):
-            value = getattr(self, name)
-            check(np.isfinite(value) and value >= 0, "LaneCircuit", name, "finite and not negative", value)
-        check(
-            is_positive(self.top_conductance),
-            "LaneCircuit",
-            "top_conductance",
-            "above zero",
-            self.top_conductance,
-        )
-        check(
-            self.lines in ("floating", "grounded", "tracking"),
-            "LaneCircuit",
-            "lines",
-            "floating, grounded or tracking",
-            self.lines,
-        )
 
 
 @final
@@ -115,7 +72,7 @@ class Circuit(Fidelity):
         self.circuit = circuit or LaneCircuit()
         self.backend_name, self.options = backend, options
         self._backend: CrossbarBackend | None = None
-        self._networks: dict[tuple[int, ...], Network] = {}
+        self._networks: dict[tuple[int, ...], LaneNetwork] = {}
 
     def __getstate__(self) -> tuple[str, LaneCircuit, str, dict[str, Any]]:
         return self.name, self.circuit, self.backend_name, self.options
@@ -158,12 +115,12 @@ class Circuit(Fidelity):
         lane.record = record
         return lane.y
 
-    def network(self, lane: NeuralLane, numbers: tuple[int, ...]) -> Network:
-        """Return the network of a lane with these kT-bits selected."""
+    def network(self, lane: NeuralLane, numbers: tuple[int, ...]) -> LaneNetwork:
+        """Return the network of a lane with these kT-bits selected; that of all lanes of its core."""
         if numbers not in self._networks:
             if len(self._networks) >= _KEPT_NETWORKS:
                 self._networks.clear()
-            self._networks[numbers] = _network(lane, numbers, self.circuit)
+            self._networks[numbers] = lane_network(lane.core, numbers, self.circuit)
         return self._networks[numbers]
 
 
@@ -177,9 +134,10 @@ class _Pulse:
         numbers = np.asarray(active) // 2 if isinstance(active, list) else np.asarray(active)
         self.numbers = tuple(numbers.tolist())
         self.spaces = numbers // core.book.size
-        self.network = fidelity.network(lane, self.numbers)
+        self.lane_network = fidelity.network(lane, self.numbers)
+        self.network = self.lane_network.network
         self.one_two = isinstance(core.topology, OneTwo)
-        self.scale = scale_of(core.law, fidelity.circuit)
+        self.scale = scale_of(core.law, fidelity.circuit.top_conductance)
         selected = core.law.conductances(lane.state[numbers].astype(np.float64))
         self.magnitude = float(np.add.accumulate(selected.sum(axis=1))[-1])
 
@@ -216,22 +174,19 @@ class _Pulse:
         request = PhaseRequest(self.network, self._states(), None, 0, temperature_of(core.law), phase, 0)
         return self.fidelity.backend.run(request)
 
-    def _drives(self, v_app: float, forced: float | None, tracked: float) -> dict[str, Waveform]:
-        drives: dict[str, Waveform] = {"up": level(v_app)}
+    def _drives(self, v_app: float, forced: float | None, tracked: float) -> GroupedDrives:
+        drives = {"up": v_app}
         if self.one_two:
-            drives |= {"out_a": level(forced or 0.0), "out_b": level(-(forced or 0.0))}
+            drives |= {"out_a": forced or 0.0, "out_b": -(forced or 0.0)}
         else:
-            drives["down"] = level(-v_app)
+            drives["down"] = -v_app
             if forced is not None:
-                drives["node"] = level(forced)
-        if self.fidelity.circuit.lines == "floating":
-            return drives
-        grounded = self.fidelity.circuit.lines == "grounded"
-        for net in self.network.nets:
-            if net.endswith(".n"):  # an unselected line on the node's side
-                follow = -tracked if self.one_two and net.startswith("b") else tracked
-                drives[net] = level(0.0 if grounded else follow)
-        return drives
+                drives["node"] = forced
+        policy = self.fidelity.circuit.lines
+        if policy == "floating":
+            return self.lane_network.drives(drives, (None, None))
+        follow = tracked if policy == "tracking" else 0.0
+        return self.lane_network.drives(drives, (follow, -follow if self.one_two else follow))
 
     def _cells(self) -> NDArray[Any]:
         """Return the stored values of the enabled spaces, ``(spaces, rows, columns, 2)``."""
@@ -271,118 +226,26 @@ class _Pulse:
 
         Conductances stand still during the pulse, so the energy of a device is V^2 G t.
         """
-        duration = record.result.duration_fs * 1e-15
-        nets, volts = self.network.net_index, record.result.samples.voltage[0]
-        found = []
-        for array, state, energy in zip(
-            self.network.arrays, record.result.states, record.result.energy.cells, strict=True
-        ):
-            assert array.left is not None
-            assert array.bottom is not None
-            word = np.array([volts[nets[str(net)]] for net in array.left])
-            bit = np.array([volts[nets[str(net)]] for net in array.bottom])
-            magnitude = np.sqrt(np.maximum(energy, 0.0) / (array.device.conductance(state) * duration))
-            found.append(np.copysign(magnitude, word[:, None] - bit[None, :]))
-        return np.array(found)
+        result, rows = record.result, self.lane.core.crossbar_rows
+        ends = result.samples.voltage[0][self.lane_network.line_nets]
+        over = ends[:, :rows, None] - ends[:, None, rows:]
+        conductance = self.network.arrays[0].device.conductance(np.array(result.states))
+        heat = np.maximum(np.array(result.energy.cells), 0.0)
+        voltages: NDArray[np.float64] = np.copysign(
+            np.sqrt(heat / (conductance * seconds(result.duration_fs))), over
+        )
+        return voltages
 
     def _stepped(self, voltages: NDArray[np.float64]) -> NDArray[Any]:
         """Return stored values ``(spaces, 2, rows, columns)`` after each device's own step."""
         core, before = self.lane.core, self._cells().transpose(0, 3, 1, 2)
-        width, rng = core.pulse_width, core.rng
         # what rounding leaves of a voltage must not decide a step of byte at +-0.5 V
-        rounded = np.round(voltages, 12)
-        flat = [
-            self.law.step(stored, volts, width, rng)
-            for stored, volts in zip(before.reshape(-1).tolist(), rounded.reshape(-1).tolist(), strict=True)
-        ]
-        return np.array(flat, dtype=self.lane.state.dtype).reshape(before.shape)
-
-
-def scale_of(law: DeviceLaw, circuit: LaneCircuit) -> float:
-    """Return the conductance [S] of one unit of a model."""
-    return 1.0 if isinstance(law, (RsLaw, MssLaw)) else circuit.top_conductance / law.g_max
-
-
-def temperature_of(law: DeviceLaw) -> float:
-    """Return the temperature of the devices [K]."""
-    return law.profile.temperature if isinstance(law, MssLaw) else 298.0
-
-
-def device_of(law: DeviceLaw) -> DeviceModel:
-    """Return the device model with the physics of a law; raises `KtramError` for a profile with Schottky currents."""
-    if isinstance(law, RsLaw):
-        return Rs(g_min=law.g_low, g_max=law.g_high, rate=law.alpha, v_set=law.va, v_reset=law.vb)
-    if isinstance(law, MssLaw):
-        p = law.profile
-        if p.phi != 1.0:
-            raise KtramError(
-                f"MSSProfile.phi: must be 1 at physical fidelity, whose mss device is linear, not {p.phi}"
-            )
-        return Mss(r_on=p.Ron, r_off=p.Roff, v_on=p.Von, v_off=p.Voff, tau=p.tau)
-    return Resistor()
-
-
-def state_of(law: DeviceLaw, stored: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-    """Return the device model's state for stored values, any shape."""
-    if isinstance(law, MssLaw):
-        return stored
-    if isinstance(law, RsLaw):
-        return (stored - law.g_low) / (law.g_high - law.g_low)
-    return stored * scale
-
-
-def stored_of(law: DeviceLaw, state: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the stored values of states of rs and mss, any shape."""
-    if isinstance(law, RsLaw):
-        return np.clip(law.g_low + state * (law.g_high - law.g_low), law.g_low, law.g_high)
-    return np.clip(state, 0.0, 1.0)
-
-
-def _network(lane: NeuralLane, numbers: tuple[int, ...], circuit: LaneCircuit) -> Network:
-    core, device = lane.core, device_of(lane.core.law)
-    rows, columns = core.crossbar_rows, core.crossbar_cols
-    one_two = isinstance(core.topology, OneTwo)
-    segments = Segments(circuit.r_word_line, circuit.r_bit_line)
-    arrays = []
-    for number in numbers:
-        space, address = divmod(number, core.book.size)
-        row, column = divmod(address, columns)
-        for side in "ab":
-            name = f"{side}{space}"
-            # unselected lines end with .n on the node's side, with .r on the rail's
-            if one_two or side == "a":
-                left = _line(name, "w", "r", rows, row, "up")
-                bottom = _line(name, "b", "n", columns, column, f"out_{side}" if one_two else "node")
-                ends = (circuit.r_rail, circuit.r_node)
-            else:
-                left = _line(name, "w", "n", rows, row, "node")
-                bottom = _line(name, "b", "r", columns, column, "down")
-                ends = (circuit.r_node, circuit.r_rail)
-            arrays.append(
-                CrossbarArray(
-                    name,
-                    rows,
-                    columns,
-                    device,
-                    Cell("1R"),
-                    segments,
-                    left=left,
-                    bottom=bottom,
-                    r_left=ends[0],
-                    r_bottom=ends[1],
-                )
-            )
-    return Network(tuple(arrays))
-
-
-def _line(name: str, kind: str, side: str, count: int, selected: int, net: str) -> tuple[str, ...]:
-    return tuple(net if k == selected else f"{name}.{kind}{k}.{side}" for k in range(count))
+        return self.law.step_each(before, np.round(voltages, 12), core.pulse_width, core.rng)
 
 
 def circuit_for(name: str, circuit: LaneCircuit | None) -> Circuit:
     """Return the fidelity ``physical`` or ``spice``."""
     if name == "physical":
         chosen = circuit or LaneCircuit()
-        wired = chosen.r_word_line > 0 or chosen.r_bit_line > 0 or chosen.r_rail > 0 or chosen.r_node > 0
-        return Circuit(name, chosen, "behavioral", fidelity="resistive" if wired else "ideal")
+        return Circuit(name, chosen, "behavioral", fidelity="resistive" if chosen.wired else "ideal")
     return Circuit(name, circuit, "ngspice")

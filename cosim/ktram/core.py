@@ -33,7 +33,7 @@ from cosim.ktram.noise import (
 from cosim.ktram.topology import topology_for
 
 if TYPE_CHECKING:
-    from cosim.ktram.circuit import LaneCircuit
+    from cosim.ktram.lane_network import LaneCircuit
 
 MODEL_DEFAULTS: Final = {
     "float": (1.0, 0.05, 1e-6),

@@ -10,8 +10,8 @@ from cosim.ktram.instructions import FORWARD, H, Instruction
 
 if TYPE_CHECKING:
     from cosim.ktram.aat import Active
-    from cosim.ktram.circuit import LaneCircuit
     from cosim.ktram.lane import NeuralLane
+    from cosim.ktram.lane_network import LaneCircuit
 
 _LOWEST_SCALE = 1e-3
 

@@ -103,6 +103,14 @@ class DeviceLaw(ABC):
     def step(self, stored: float, voltage: float, width: float, rng: np.random.Generator) -> float:
         """Return the stored value of one cell after a pulse of ``voltage`` [V] and ``width`` [s]."""
 
+    def step_each(
+        self, stored: NDArray[Any], voltages: NDArray[np.float64], width: float, rng: np.random.Generator
+    ) -> NDArray[Any]:
+        """Return `step` of every cell at its own voltage [V], shape of both arrays."""
+        pairs = zip(stored.reshape(-1).tolist(), voltages.reshape(-1).tolist(), strict=True)
+        steps = [self.step(value, voltage, width, rng) for value, voltage in pairs]
+        return np.array(steps, dtype=self.dtype).reshape(stored.shape)
+
     @abstractmethod
     def drive(
         self,
@@ -191,6 +199,14 @@ class FloatLaw(DeviceLaw):
     def step(self, stored: float, voltage: float, width: float, rng: np.random.Generator) -> float:
         return clamp(stored + self._gain(voltage), self.g_low, self.g_high)
 
+    def step_each(
+        self, stored: NDArray[Any], voltages: NDArray[np.float64], width: float, rng: np.random.Generator
+    ) -> NDArray[Any]:
+        dead = (-self.vb < voltages) & (voltages < self.va)
+        after = stored + np.where(dead, 0.0, self.learning_rate * voltages)
+        clipped: NDArray[Any] = np.clip(after, self.g_low, self.g_high)
+        return clipped
+
     def drive(
         self,
         cells: Cells,
@@ -246,6 +262,12 @@ class ByteLaw(DeviceLaw):
 
     def step(self, stored: float, voltage: float, width: float, rng: np.random.Generator) -> int:
         return int(clamp(stored + java_round(voltage), 1, 255))
+
+    def step_each(
+        self, stored: NDArray[Any], voltages: NDArray[np.float64], width: float, rng: np.random.Generator
+    ) -> NDArray[Any]:
+        after = np.clip(stored.astype(np.float64) + np.floor(voltages + 0.5), 1, 255)
+        return after.astype(self.dtype)
 
     def drive(
         self,

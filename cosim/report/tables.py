@@ -5,11 +5,14 @@ Times are seconds in exact decimal text, other floats the shortest text that rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cosim.records import Table, Trace
 from cosim.report.files import decimal_seconds, whole_file
@@ -20,7 +23,9 @@ _FEW, _MANY = 1 << 12, 1 << 16
 _NO_FORMULA = ("", "", "")
 OPERATION_FIELDS = ("operation", "op", "target", "start_s", "end_s", "energy_j")
 AREA_FIELDS = ("tile", "component", "units", "area_m2", "expression", "inputs", "source")
+RESOURCE_FIELDS = ("resource", "units")
 CELL_FIELDS = ("tile", "row", "column", "energy_j")
+WEAR_FIELDS = ("tile", "row", "column", "pulses", "cycles")
 BREAKDOWN_FIELDS = ("operation", "component", "kind", "energy_j", "formula", "expression", "inputs", "source")
 
 
@@ -41,10 +46,16 @@ def write_tables(
             path.unlink(missing_ok=True)
     _write(folder / "operations.csv", OPERATION_FIELDS, map(_line, _operations(trace, totals)))
     _write(folder / "energy_breakdown.csv", BREAKDOWN_FIELDS, map(_line, breakdown(trace, totals)))
+    if trace.capacities:
+        _write(folder / "resources.csv", RESOURCE_FIELDS, map(_line, sorted(trace.capacities.items())))
     if trace.areas:
         _write(folder / "area.csv", AREA_FIELDS, map(_line, _areas(trace)))
     if trace.cell_energies:
         _write(folder / "cell_energy.csv", CELL_FIELDS, _cell_lines(trace))
+    for tile, maps in sorted(trace.maps.items()):
+        _write(folder / f"cells-{tile}.csv", ("row", "column", *maps), _map_lines(maps))
+    if trace.cell_wear:
+        _write(folder / "cell_wear.csv", WEAR_FIELDS, _wear_lines(trace))
     if parquet and _has_pyarrow():
         for table in trace.tables:
             if len(table):
@@ -115,6 +126,21 @@ def _cell_lines(trace: Trace) -> Iterator[str]:
     for tile, energy in sorted(trace.cell_energies.items()):
         for row, values in enumerate(energy.tolist()):
             yield "".join(f"{_quoted(tile)},{row},{column},{value}\n" for column, value in enumerate(values))
+
+
+def _map_lines(maps: Mapping[str, NDArray[np.float64]]) -> Iterator[str]:
+    """Yield the maps of a tile as CSV text, a row of the array at a time."""
+    for row, values in enumerate(zip(*maps.values(), strict=True)):
+        for column, cell in enumerate(zip(*(part.tolist() for part in values), strict=True)):
+            yield f"{row},{column},{','.join(map(str, cell))}\n"
+
+
+def _wear_lines(trace: Trace) -> Iterator[str]:
+    """Yield programming pulses and equivalent cycles of every device as CSV text."""
+    for tile, (pulses, cycles) in sorted(trace.cell_wear.items()):
+        for row, (counts, worn) in enumerate(zip(pulses.tolist(), cycles.tolist(), strict=True)):
+            for column, pair in enumerate(zip(counts, worn, strict=True)):
+                yield f"{_quoted(tile)},{row},{column},{pair[0]},{pair[1]}\n"
 
 
 def _line(cells: Iterable[Any]) -> str:

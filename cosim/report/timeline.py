@@ -2,7 +2,8 @@
 
 One process per tile (and one for what the tiles share, one for the program), one track per unit of a
 resource, complete events (``X``) that never overlap on their track, counters (``C``) with the mean power of
-each tile. Times are microseconds in exact decimal text. Events are streamed: memory does not grow with them.
+each tile, flows (``s``, ``t``, ``f``) from an operation to each of its phases and on to the first conversion of what the
+phase has sampled. Times are microseconds in exact decimal text. Events are streamed: memory does not grow with them.
 Format: "Trace Event Format", Google, 2016.
 """
 
@@ -62,6 +63,9 @@ class _Events:
         self._pending: list[str] = []
         self._tiles_with_phases = sorted({str(tile) for tile in set(trace.phases.column("tile").tolist())})
         self._quoted: dict[str, str] = {}
+        self._latest: dict[tuple[str, int], tuple[int, int]] = {}
+        self._finished = {record.operation for record in trace.operations}
+        self._sampled = _sampled(trace)
 
     def all(self) -> Iterator[str]:
         """Yield every event; metadata of a track comes before its first event."""
@@ -94,6 +98,7 @@ class _Events:
     def _phases(self) -> Iterator[str]:
         """Yield the phases on the array tracks of their tiles, with the mean power as a counter."""
         power_until: dict[str, int] = {}
+        converted = {phase for phases in self._sampled.values() for phase in phases}
         energies: Iterable[float] = self._totals.phase.tolist()
         for row, energy in zip(self._trace.phases, energies, strict=True):
             phase, operation, tile, kind, backend, start, duration = row[:7]
@@ -104,6 +109,9 @@ class _Events:
                 f'"energy_j": {energy!r}, "mean_power_w": {watts}, "duration_from": {origin}}}'
             )
             yield self._complete(f"{tile}.array", 0, kind, start, start + duration, arguments)
+            if operation in self._finished:
+                yield self._flow("s", phase, PROGRAM, 0, start)
+                yield self._flow("t" if phase in converted else "f", phase, f"{tile}.array", 0, start)
             before = power_until.get(tile, 0)
             if start > before:
                 yield self._counter(tile, before, "0.0")
@@ -120,6 +128,8 @@ class _Events:
                 several = f', "jobs": {jobs}, "units": {units}' if jobs > 1 or units > 1 else ""
                 arguments = f'{{"operation": {operation}{waited}{several}}}'
                 yield self._complete(resource, unit, kind, start, end, arguments)
+                for phase in self._sampled.pop((resource, operation, asked), ()):
+                    yield self._flow("f", phase, resource, unit, start)
 
     def _complete(
         self, resource: str, unit: int, name: str, start: int, end: int, arguments: str, process: str = ""
@@ -129,11 +139,21 @@ class _Events:
         pid, tid = self._tids.get((resource, unit, lane)) or self._track(
             resource, unit, lane, process=process
         )
+        self._latest[resource, unit] = pid, tid
         text = (
             f'{{"ph": "X", "name": {self._quote(name)}, "pid": {pid}, "tid": {tid}, '
             f'"ts": {microseconds(start)}, "dur": {microseconds(end - start)}, "args": {arguments}}}'
         )
         return ",\n".join([*self._flush(), text]) if self._pending else text
+
+    def _flow(self, step: str, phase: int, resource: str, unit: int, time: int) -> str:
+        """Return start, step or end of the flow of a phase, bound to the latest slice of a unit at ``time``."""
+        pid, tid = self._latest[resource, unit]
+        bound = ', "bp": "e"' if step == "f" else ""
+        return (
+            f'{{"ph": "{step}", "name": "phase", "cat": "flow", "id": {phase}, "pid": {pid}, "tid": {tid}, '
+            f'"ts": {microseconds(time)}{bound}}}'
+        )
 
     def _lane(self, resource: str, unit: int, start: int, end: int) -> int:
         """Return a lane of the unit that is free at ``start``: 0, unless intervals of the unit overlap."""
@@ -189,3 +209,25 @@ class _Events:
         if quoted is None:
             quoted = self._quoted[text] = json.dumps(text)
         return quoted
+
+
+def _sampled(trace: Trace) -> dict[tuple[str, int, int], list[int]]:
+    """Return the phases whose samples a converter bank takes on, by bank, operation and instant [fs].
+
+    Samples are asked to be converted at the instant at which their phase ends. Phases of an operation that was not
+    finished are left out.
+    """
+    finished = {record.operation for record in trace.operations}
+    ended: dict[tuple[int, int], dict[str, list[int]]] = {}
+    for row in trace.phases:
+        if row[1] in finished:
+            ended.setdefault((row[1], row[5] + row[6]), {}).setdefault(row[2], []).append(row[0])
+    found: dict[tuple[str, int, int], list[int]] = {}
+    for resource, _, operation, _, asked, *_ in trace.busy:
+        tile, name = owner(resource)
+        phases = ended.get((operation, asked)) if name == "adc" else None
+        if phases and (not tile or tile in phases):
+            found.setdefault((resource, operation, asked), [])
+            for each in [tile] if tile else sorted(phases):
+                found[resource, operation, asked] += phases.pop(each)
+    return found

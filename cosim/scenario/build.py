@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from cosim.components.coding import find_coding
-from cosim.components.programming import Programming, ProgrammingPulse, Scheme
+from cosim.components.programming import Programming
 from cosim.components.reading import timings
+from cosim.components.schemes import Scheme
 from cosim.components.tile import PHASE_KINDS, Tile, refusal
+from cosim.components.write_verify import ProgrammingPulse
 from cosim.crossbar.backend import CrossbarBackend, find
 from cosim.devices.base import FloatArray
 from cosim.errors import CosimError, InputError, ScenarioError
@@ -246,19 +248,41 @@ class _Plans:
 
     def _write(self, key: KeyPath, step: WriteStep) -> Operation:
         self._check_tiles((*key, "tiles"), step.tiles)
-        targets = self._targets(key, step)
+        targets = self._only(key, step, self._targets(key, step))
         set_pulse, reset_pulse = self._pulses(key, step)
         scheme = self._scheme(key, step)
         jobs = {
-            name: Programming(part, scheme, step.verify, set_pulse, reset_pulse)
+            name: Programming(
+                part, scheme, step.verify, set_pulse, reset_pulse, step.unselected, step.parallel
+            )
             for name, part in zip(step.tiles, targets, strict=True)
         }
+        if next(iter(jobs.values())).reacts and step.parallel == "row":
+            raise self.scenario.error(
+                (*key, "parallel"),
+                "a pulse that ends at a current serves one cell, so compliance and terminated pulses need 'parallel: cell'",
+            )
         for name, job in jobs.items():
             tile = self.system.tiles[name]
             reason = tile.backends["write"].stop_refusal(tile.network) if job.reacts else None
             if reason is not None:
                 raise self.scenario.error(("tiles", name, "backend"), reason)
         return Write(jobs)
+
+    def _only(self, key: KeyPath, step: WriteStep, targets: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:
+        """Return the targets of the cells that are written, NaN elsewhere."""
+        if step.cells is None:
+            return targets
+        shape = self.hardware.array.rows, self.hardware.array.columns
+        wanted = np.zeros(shape, dtype=np.bool_)
+        for position, cell in enumerate(step.cells):
+            if not all(0 <= at < most for at, most in zip(cell, shape, strict=True)):
+                raise self.scenario.error(
+                    (*key, "cells", position),
+                    f"there is no cell {list(cell)}; rows go from 0 to {shape[0] - 1}, columns from 0 to {shape[1] - 1}",
+                )
+            wanted[cell] = True
+        return tuple(np.where(wanted, part, np.nan) for part in targets)
 
     def _targets(self, key: KeyPath, step: WriteStep) -> tuple[FloatArray, ...]:
         self.held = {tiles: held for tiles, held in self.held.items() if not set(tiles) & set(step.tiles)}
@@ -312,9 +336,9 @@ class _Plans:
             raise self.scenario.error(
                 (*key, "scheme"), "scheme gate needs 1T1R cells, but cell.kind is 1R; use scheme V/2"
             )
-        if scheme == "V/2" and gated:
+        if scheme != "gate" and gated:
             raise self.scenario.error(
-                (*key, "scheme"), "scheme V/2 is for 1R cells, but cell.kind is 1T1R; use scheme gate"
+                (*key, "scheme"), f"scheme {scheme} is for 1R cells, but cell.kind is 1T1R; use scheme gate"
             )
         return scheme
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from cosim.devices.base import DeviceModel
-from cosim.devices.registry import find, find_preset, models, presets
+from cosim.devices.registry import find, find_preset, models, presets, unknown
 from cosim.errors import InputError
 from cosim.units import Marker, quantity_text
 
@@ -21,10 +22,11 @@ def _adapter(model: type[DeviceModel]) -> Any:
     return TypeAdapter(model)
 
 
-def read_device(value: object) -> DeviceModel:
+def read_device(value: object, folder: Path | None = None) -> DeviceModel:
     """Return the device model of a scenario entry.
 
-    Raises `InputError` with the parameter's name in front, or `UnknownNameError`.
+    ``folder``: where files that it names must lie; without it they are found from the working directory. Raises
+    `InputError` with the parameter's name in front, or `UnknownNameError`.
     """
     if isinstance(value, DeviceModel):
         return value
@@ -39,10 +41,90 @@ def read_device(value: object) -> DeviceModel:
     given = {key: entry for key, entry in value.items() if key not in ("model", "preset")}
     if "preset" in value:
         base = find_preset(str(value["preset"]))
-        changes = _read_parameters(type(base), given)
+        changes = _read_parameters(type(base), _placed(type(base), given, folder))
         return dataclasses.replace(base, **changes)  # type: ignore[type-var]
     model = find(str(value["model"]))
-    return model(**_read_parameters(model, given))
+    return model(**_read_parameters(model, _placed(model, given, folder)))
+
+
+def device_files(value: object) -> dict[str, str]:
+    """Return the files that a scenario entry names, by parameter."""
+    if not isinstance(value, Mapping) or ("model" in value) == ("preset" in value):
+        return {}
+    model = find(str(value["model"])) if "model" in value else type(find_preset(str(value["preset"])))
+    return {
+        name: str(value[name]) for name in model.files if name in value and _is_file(model, name, value[name])
+    }
+
+
+def _is_file(model: type[DeviceModel], name: str, value: object) -> bool:
+    """Return whether a parameter names a file, and not the built-in that is its default."""
+    default = next(entry.default for entry in dataclasses.fields(model) if entry.name == name)  # type: ignore[arg-type]
+    return isinstance(value, str) and value != default
+
+
+def _placed(model: type[DeviceModel], given: Mapping[str, object], folder: Path | None) -> dict[str, object]:
+    """Return the parameters with the files among them found from ``folder``."""
+    placed = dict(given)
+    if folder is None:
+        return placed
+    for name in model.files:
+        value = given.get(name)
+        if value is None or not _is_file(model, name, value):
+            continue
+        path = folder / str(value)
+        if Path(str(value)).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"device.{name}: '{value}' must lie in the scenario's folder; copy it there and name it relative to it"
+            )
+        if not path.is_file():
+            raise InputError(f"device.{name}: there is no file '{value}' in the scenario's folder")
+        placed[name] = str(path)
+    return placed
+
+
+def device_of_text(text: str, overrides: Sequence[str] = ()) -> tuple[str, DeviceModel]:
+    """Return label and device of a command's argument: a model, a preset, or a scenario file with a device.
+
+    Each alone or as ``mss@tau=5 us,r_on=2 kohm``; ``overrides`` are ``KEY=VALUE`` texts for all. Raises `InputError`.
+    """
+    name, _, tail = text.partition("@")
+    changes = dict(_change(part) for part in (*filter(None, tail.split(",")), *overrides))
+    if Path(name).suffix in (".yaml", ".yml"):
+        return text, _of_file(Path(name), changes)
+    kind = "preset" if name in presets() else "model"
+    if kind == "model" and name not in models():
+        raise InputError(unknown("device model or preset", name, {**models(), **presets()}))
+    return text, read_device({kind: name, **changes})
+
+
+def _change(text: str) -> tuple[str, object]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    key, equals, raw = (part.strip() for part in text.partition("="))
+    if not equals or not key:
+        raise InputError(f"must have the form KEY=VALUE, not '{text}'; write for example 'tau=5 us'")
+    try:
+        return key, YAML(typ="safe", pure=True).load(raw)
+    except YAMLError:
+        raise InputError(f"{key}: '{raw}' is not a YAML value") from None
+
+
+def _of_file(path: Path, changes: Mapping[str, object]) -> DeviceModel:
+    """Return the device of the ``hardware`` section of a scenario file, with changes."""
+    from cosim.scenario.load import document_of
+
+    hardware = document_of(path).values.get("hardware")
+    entry = hardware.get("device") if isinstance(hardware, Mapping) else None
+    if entry is None:
+        raise InputError(f"{path}: has no hardware.device")
+    if isinstance(entry, str):
+        entry = {"preset": entry}
+    try:
+        return read_device({**entry, **changes}, path.parent)
+    except InputError as error:
+        raise InputError(f"{path}: hardware.{error}") from None
 
 
 def _read_parameters(model: type[DeviceModel], given: Mapping[str, object]) -> dict[str, Any]:
@@ -71,7 +153,9 @@ class DeviceEntry:
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema
 
-        return core_schema.no_info_plain_validator_function(read_device)
+        return core_schema.with_info_plain_validator_function(
+            lambda value, info: read_device(value, (info.context or {}).get("folder"))
+        )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         options: list[dict[str, Any]] = [{"type": "string", "enum": sorted(presets())}]

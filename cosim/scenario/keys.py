@@ -19,8 +19,8 @@ from pydantic_core import PydanticUndefined
 from cosim.components.adc import Adc
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
-from cosim.components.programming import ProgrammingPulse
 from cosim.components.sense import Sense
+from cosim.components.write_verify import ProgrammingPulse
 from cosim.crossbar.network import Cell
 from cosim.devices.base import DeviceModel
 from cosim.hardware import ArraySpec, WireGeometry

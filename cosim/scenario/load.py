@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from cosim.errors import CosimError, ScenarioError
 from cosim.hardware import Hardware
+from cosim.scenario.devices import device_files
 from cosim.scenario.places import Document, KeyPath, merged, read_document, with_override
 from cosim.scenario.schema import NAME, BackendSection, KtramScenarioSection, ScenarioSection
 
@@ -89,7 +90,11 @@ class Scenario:
 
     def files(self) -> list[tuple[KeyPath, str]]:
         """Return every data file that the scenario names, with the key that names it."""
-        found: list[tuple[KeyPath, str]] = []
+        hardware = self.document.values.get("hardware")
+        device = hardware.get("device") if isinstance(hardware, dict) else None
+        found: list[tuple[KeyPath, str]] = [
+            (("hardware", "device", parameter), name) for parameter, name in device_files(device).items()
+        ]
         for tile, entry in self.section.tiles.items():
             if entry.conductance is not None:
                 found.append((("tiles", tile, "conductance"), entry.conductance))
@@ -222,7 +227,7 @@ def parse(document: Document, folder: Path) -> tuple[Scenario | None, list[Scena
     """Return the scenario, or every error of the document in the order of the file."""
     try:
         kind = KtramScenarioSection if "ktram" in document.values else ScenarioSection
-        section = kind.model_validate(document.values)
+        section = kind.model_validate(document.values, context={"folder": folder})
     except ValidationError as error:
         errors = _sentences(error, document)
         return None, sorted(errors, key=lambda e: _line(e.place))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cosim.crossbar.threads import single_threaded
-from cosim.errors import CosimError
+from cosim.errors import CosimError, RunInterruptedError
 from cosim.records import Trace
 from cosim.scenario.build import Backends, Wrap, build
 from cosim.scenario.load import Scenario
@@ -68,8 +68,9 @@ def run(
 
     ``backend`` answers every phase instead of what the scenario says; ``out`` is the folder for the
     journal and for decks of failed phases; ``resume`` takes journaled results. A phase that fails ends
-    the run: the result then holds what was done, and the error in ``failure``. Input that cannot be
-    used raises an `InputError` (where it shows only after the first phase, it is a failure too).
+    the run: the result then holds what was done, and the error in ``failure``. ``progress`` is called with
+    the steps (cells, vectors) that are done and their number; a `RunInterruptedError` that it raises ends the
+    run in the same way. Input that cannot be used raises an `InputError` (where it shows only after the first phase, it is a failure too).
     """
     if scenario.section.ktram is not None:
         return _run_ktram(scenario, backend, progress)
@@ -104,9 +105,14 @@ def _run_ktram(scenario: Scenario, backend: str | None, progress: Progress | Non
             "a kT-RAM program at ideal fidelity has no circuit phases, so there is nothing for a backend, a netlist or a cross-check; use cosim run without --backend",
         )
     trace, began = Trace(), time.time()
-    with single_threaded():
-        plan(scenario).run(trace, progress)
-    return _result(scenario, trace, [], began, None)
+    failure: CosimError | None = None
+    try:
+        with single_threaded():
+            plan(scenario).run(trace, progress)
+    except RunInterruptedError as error:
+        failure = error
+        trace.warn(f"the run ended early: {error}")
+    return _result(scenario, trace, [], began, failure)
 
 
 def _result(

@@ -14,10 +14,11 @@ from cosim.components.adc import Adc
 from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
-from cosim.components.programming import ProgrammingPulse, Verify
+from cosim.components.schemes import LinePolicy, Scheme
 from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
 from cosim.components.tile import PHASE_KINDS
+from cosim.components.write_verify import ProgrammingPulse, Verify
 from cosim.crossbar.network import Cell
 from cosim.devices.base import DeviceModel
 from cosim.devices.registry import unknown
@@ -213,6 +214,11 @@ class WriteStep(Section):
     conductance: str | None = Field(
         default=None, description="file with target conductances [S] instead of a matrix"
     )
+    cells: list[tuple[int, int]] | None = Field(
+        default=None,
+        min_length=1,
+        description="only these cells are written, each [row, column]; default: all",
+    )
     encoding: Literal["differential", "single"] | None = Field(
         default=None, description="how weights become conductances; default: differential for two tiles"
     )
@@ -221,8 +227,16 @@ class WriteStep(Section):
         description="part of the conductance range left free at the top",
         json_schema_extra={"source": "cosim: a cell near its bound answers a pulse with next to nothing"},
     )
-    scheme: Literal["gate", "V/2"] | None = Field(
+    scheme: Scheme | None = Field(
         default=None, description="how a cell is selected; default: gate for 1T1R, V/2 for 1R"
+    )
+    unselected: LinePolicy = Field(
+        default="tracking",
+        description="what drives unselected lines in a pulse: the scheme's level, following the pulse; 0 V; nothing",
+    )
+    parallel: Literal["cell", "row"] = Field(
+        default="cell",
+        description="cells one by one, or all cells of a row at once, those in their window masked",
     )
     verify: Verify = Field(default_factory=Verify, description="window, budget and choice of the next pulse")
     set_pulse: ProgrammingPulse | None = Field(

@@ -20,10 +20,11 @@ import numpy as np
 from cosim.components.tile import aged_state
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult
 from cosim.crossbar.network import Network
-from cosim.errors import CosimError, InputError, PhaseError
+from cosim.errors import CosimError, InputError, PhaseError, RunInterruptedError
 from cosim.rng import stream_seed
 from cosim.scenario.build import Backends, Wrap
 from cosim.scenario.load import Scenario
+from cosim.scenario.overlays import overlays
 from cosim.scenario.run import Result, run
 from cosim.units import seconds
 
@@ -40,6 +41,7 @@ class _Kept:
     request: PhaseRequest
     result: PhaseResult
     wall_s: float
+    backend: CrossbarBackend
 
 
 @dataclass(slots=True)
@@ -54,9 +56,11 @@ class Recorder:
     counts: dict[str, int] = field(default_factory=dict)
     total: int = 0
 
-    def keep(self, tile: str, request: PhaseRequest, result: PhaseResult, wall_s: float) -> None:
-        """Consider one phase."""
-        kept = _Kept(self.total, tile, request, result, wall_s)
+    def keep(
+        self, tile: str, request: PhaseRequest, result: PhaseResult, wall_s: float, backend: CrossbarBackend
+    ) -> None:
+        """Consider one phase, which ``backend`` has answered."""
+        kept = _Kept(self.total, tile, request, result, wall_s, backend)
         self.total += 1
         if len(self.opening) < self.first:
             self.opening.append(kept)
@@ -93,7 +97,7 @@ class _Recording(CrossbarBackend):
     def run(self, request: PhaseRequest) -> PhaseResult:
         began = time.perf_counter()
         result = self._inner.run(request)
-        self._recorder.keep(self._tile, request, result, time.perf_counter() - began)
+        self._recorder.keep(self._tile, request, result, time.perf_counter() - began, self._inner)
         return result
 
     def refusal(self, network: Network, kind: str) -> str | None:
@@ -165,8 +169,12 @@ def validate(
     every: bool = False,
     out: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    running: Callable[[int, int], None] | None = None,
 ) -> Crosscheck:
     """Check a scenario's run against ngspice; ``every`` takes all phases instead of a sample.
+
+    ``running`` and ``progress`` are called with what is done and what there is, during the behavioral run and
+    during the phases in ngspice. After a `RunInterruptedError` of theirs the folder ``out`` holds the run.
 
     Raises `SpiceMissingError` without ngspice, `PhaseError` for a phase that ngspice cannot finish.
     """
@@ -174,13 +182,14 @@ def validate(
 
     settings = scenario.section.validation
     made = Backends(scenario, "ngspice", out / "netlists" if out is not None else None)
+    result: Result | None = None
     try:
         spice = _ngspice(scenario, made)
         seed = stream_seed(scenario.seed, "validate")
         kinds = max(1, len(_kinds(scenario)))
         share = None if every else max(1, settings.phases // kinds)
         keeper, wrap = recorder(share, random.Random(seed), settings.free_running)
-        result = run(scenario, backend="behavioral", wrap=wrap)
+        result = run(scenario, backend="behavioral", wrap=wrap, progress=running)
         if result.failure is not None:
             raise result.failure
         chosen = _twins(scenario, _chosen(keeper, None if every else settings.phases))
@@ -188,10 +197,16 @@ def validate(
         steps = len(chosen) + len(opening)
         rows = _phase_by_phase(spice, chosen, result, progress, steps)
         free = _free_running(spice, opening, progress, len(chosen), steps)
+        waveforms = overlays(chosen, rows, lambda entry, request: _answer(spice, entry, request)[0])
         content = crosscheck(
             rows, tolerances=settings.tolerances.model_dump(), phases_total=keeper.total, free_running=free
         )
+        content["waveforms"] = waveforms
         result.manifest["backends"] = [*result.manifest["backends"], *made.describe()]
+    except RunInterruptedError:
+        if result is not None and out is not None:
+            result.save(out)
+        raise
     finally:
         made.close()
     return Crosscheck(content, result)

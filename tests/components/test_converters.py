@@ -13,10 +13,10 @@ from cosim.components.adc import Adc, AdcCalibration
 from cosim.components.dac import Dac, InputCalibration
 from cosim.components.driver import Driver, LevelShifter
 from cosim.components.mux import Mux
-from cosim.components.programming import ProgrammingPulse, Verify
 from cosim.components.quantizer import ConverterErrors
 from cosim.components.sense import Sense, SenseErrors
 from cosim.components.sequencer import Sequencer
+from cosim.components.write_verify import ProgrammingPulse, Verify
 from cosim.crossbar import Cell
 from cosim.errors import DeviceError
 from cosim.hardware import WireSpec

@@ -10,11 +10,12 @@ import pytest
 from cosim.components.adc import Adc
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver, LevelShifter
-from cosim.components.programming import Programming, ProgrammingPulse, Verify
+from cosim.components.programming import Programming
 from cosim.components.quantizer import ConverterErrors
 from cosim.components.read_phases import read_timing, width_timing
 from cosim.components.sense import Sense, SenseErrors
 from cosim.components.tile import PHASE_KINDS
+from cosim.components.write_verify import ProgrammingPulse, Verify
 from cosim.crossbar import Cell, find
 from cosim.devices import Resistor, find_preset
 from cosim.errors import DeviceError

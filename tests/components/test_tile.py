@@ -10,10 +10,12 @@ import pytest
 import simpy
 
 from cosim.components.adc import Adc
-from cosim.components.programming import next_ratio, pulse_drives, visible_range
+from cosim.components.programming import visible_range
 from cosim.components.read_phases import adc_range, read_drives, read_timing
+from cosim.components.schemes import PulseShape, pulse_drives
 from cosim.components.tile import PHASE_KINDS, Periphery, Tile, refusals
-from cosim.crossbar import Cell, CrossbarBackend, Phase, PhaseRequest, PhaseResult, find, level, pulse
+from cosim.components.write_verify import next_ratio
+from cosim.crossbar import Cell, CrossbarBackend, Phase, PhaseRequest, PhaseResult, find, level
 from cosim.crossbar.network import Network
 from cosim.devices import DeviceModel, Mss, Resistor, find_preset
 from cosim.errors import PhaseError, SpiceCrashError, UnsupportedRequestError
@@ -197,8 +199,9 @@ def test_every_energy_has_a_formula() -> None:
 def test_gate_scheme(rising: bool) -> None:
     """Only the chosen cell of the conducting row sees the pulse."""
     made = tile(hardware())
-    shape, half = (pulse(a, rise_fs=1, width_fs=9, fall_fs=1) for a in (1.0, 0.5))
-    drives = pulse_drives(made, "gate", 1, 2, shape, half, rising)
+    drives = pulse_drives(
+        made, "gate", "tracking", 1, np.array([2]), (1.0,), PulseShape(1, 9, 1), rising, 1.8
+    )
     top = {net: max(wave.voltages) for net, wave in drives.items()}
     assert top == {
         "wl0": 0.0, "wl1": 1.0 if rising else 0.0, "gl1": 1.8,
@@ -210,8 +213,7 @@ def test_gate_scheme(rising: bool) -> None:
 @pytest.mark.parametrize("rising", [True, False])
 def test_half_scheme(rising: bool) -> None:
     made = tile(hardware(kind="1R"))
-    shape, half = (pulse(a, rise_fs=1, width_fs=9, fall_fs=1) for a in (1.0, 0.5))
-    drives = pulse_drives(made, "V/2", 0, 1, shape, half, rising)
+    drives = pulse_drives(made, "V/2", "tracking", 0, np.array([1]), (1.0,), PulseShape(1, 9, 1), rising, 0.0)
     top = {net: max(wave.voltages) for net, wave in drives.items()}
     sees = {(i, j): top[f"wl{i}"] - top[f"bl{j}"] for i in range(2) for j in range(3)}
     sign = 1.0 if rising else -1.0

@@ -1,60 +1,12 @@
-"""The trace events keep the rules of the format; the checker is written for this test."""
+"""The trace events keep the rules of the format."""
 
-import json
 from decimal import Decimal
-from itertools import pairwise
 
 import pytest
+from trace_events import check, events_of, flows
 
 from cosim.records import BusyRecord, Trace
 from cosim.report.timeline import write_timeline
-
-
-def events_of(path):
-    document = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    assert document["displayTimeUnit"] in ("ns", "ms")
-    return document["traceEvents"]
-
-
-def check(events):
-    """Fail where an event breaks the rules; return the complete events by track."""
-    processes, threads, tracks, counters = set(), set(), {}, {}
-    for event in events:
-        assert isinstance(event["pid"], int)
-        assert isinstance(event["tid"], int)
-        if event["ph"] == "M":
-            assert event["name"] in {"process_name", "process_sort_index", "thread_name", "thread_sort_index"}
-            if event["name"] == "process_name":
-                assert event["pid"] not in processes, "one name per process"
-                processes.add(event["pid"])
-            if event["name"] == "thread_name":
-                assert event["tid"] not in threads, "thread ids are unique over the file"
-                threads.add(event["tid"])
-        elif event["ph"] == "C":
-            assert all(isinstance(value, (int, float, Decimal)) for value in event["args"].values())
-            assert event["ts"] >= counters.get(event["pid"], -1), "counters in order"
-            counters[event["pid"]] = event["ts"]
-        else:
-            assert event["ph"] == "X"
-            assert event["ts"] >= 0
-            assert event["dur"] >= 0
-            assert event["tid"] in threads, "a track is named before its first event"
-            tracks.setdefault((event["pid"], event["tid"]), []).append(event)
-    for track in tracks.values():
-        _nested(sorted(track, key=lambda event: (event["ts"], -event["dur"])))
-        for before, after in pairwise(track):
-            assert before["ts"] + before["dur"] <= after["ts"], "no overlap on a track"
-    return tracks
-
-
-def _nested(ordered):
-    stack = []
-    for event in ordered:
-        while stack and stack[-1] <= event["ts"]:
-            stack.pop()
-        end = event["ts"] + event["dur"]
-        assert not stack or end <= stack[-1], "an event ends within the one around it"
-        stack.append(end)
 
 
 def names(events, kind):
@@ -69,6 +21,17 @@ def test_rules_and_contents(trace, tmp_path):
     assert len(complete) == len(trace.busy) + len(trace.operations)
     assert names(events, "process_name") == {"program", "tile positive", "tile negative", "tile a <b>&c"}
     assert names(events, "thread_name") >= {"operations", "array", "adc 0", "adc 1", "sequencer", "dac 3"}
+
+
+def test_flows_of_phases(trace, tmp_path):
+    write_timeline(tmp_path / "trace.json", trace)
+    events = events_of(tmp_path / "trace.json")
+    found = flows(events, check(events))
+    assert set(found) == {row[0] for row in trace.phases}
+    for row in trace.phases:
+        operation, phase = found[row[0]][:2]
+        assert operation["args"]["operation"] == row[1]
+        assert phase["args"]["phase"] == row[0]
 
 
 def test_times_are_exact_microseconds(trace, tmp_path):
