@@ -90,7 +90,7 @@ def run_pulses(size: int, count: int) -> tuple[np.ndarray, np.ndarray, PhaseRequ
     def process() -> Any:
         for (row, column), up in zip(cells, rising, strict=True):
             marks.append(time.perf_counter())
-            yield from apply_pulse(tile, 0, job, row, np.array([column]), (0.7,), up, 300_000_000)
+            yield from apply_pulse(tile, 0, job, row, np.array([column]), (0.7,), up, 300_000_000, 0.0)
         marks.append(time.perf_counter())
 
     system.environment.process(process())

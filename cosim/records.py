@@ -135,6 +135,24 @@ class ConversionRecord(NamedTuple):
     step: int = 0
 
 
+class TimedInstruction(NamedTuple):
+    """One kT-RAM instruction on one lane of ``spaces`` enabled spaces.
+
+    ``strobe_fs`` is -1 for feedback; ``latch_fs``: when the lane's last decision is latched; ``y``: the activation there.
+    """
+
+    operation: int
+    lane: int
+    instruction: str
+    start_fs: int
+    strobe_fs: int
+    latch_fs: int
+    end_fs: int
+    spaces: int
+    y: float
+    energy_j: float
+
+
 class ReadValue(NamedTuple):
     """One output of a read operation beside its exact value."""
 
@@ -353,7 +371,8 @@ class Table:
 class Trace:
     """Everything that happened in a run; reports read nothing else.
 
-    Tables: ``phases``, ``energies``, ``busy``, ``pulses``, ``outcomes``, ``conversions``, ``values``.
+    Tables: ``phases``, ``energies``, ``busy``, ``pulses``, ``outcomes``, ``conversions``, ``values``,
+    ``instructions``.
     ``works`` holds what each read has computed, ``areas`` what takes area, ``converters`` the figures of each
     tile's ADC, ``cell_energies`` what was dissipated in each device of a tile [J], ``(rows, columns)``, ``cell_wear``
     programming pulses and equivalent cycles of each device of a tile where they wear, ``maps`` further maps of its
@@ -369,6 +388,7 @@ class Trace:
         self.outcomes = Table("outcomes", CellOutcome, folder)
         self.conversions = Table("conversions", ConversionRecord, folder)
         self.values = Table("values", ReadValue, folder)
+        self.instructions = Table("instructions", TimedInstruction, folder)
         self.operations: list[OperationRecord] = []
         self.works: dict[int, Work] = {}
         self.areas: list[AreaRecord] = []
@@ -386,6 +406,7 @@ class Trace:
         """Every table of the trace."""
         return (
             self.phases, self.energies, self.busy, self.pulses, self.outcomes, self.conversions, self.values,
+            self.instructions,
         )  # fmt: skip
 
     def frame(self, table: str = "phases") -> pd.DataFrame:

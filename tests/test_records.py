@@ -79,7 +79,7 @@ def test_trace() -> None:
     trace.formulas["t/adc"] = Formula("a", "b", "c")
     assert trace.warnings == ["something saturated"]
     assert {table.name for table in trace.tables} == {
-        "phases", "energies", "busy", "pulses", "outcomes", "conversions", "values",
+        "phases", "energies", "busy", "pulses", "outcomes", "conversions", "values", "instructions",
     }  # fmt: skip
     assert trace.frame("energies")["energy_j"].tolist() == [1e-12]
     assert len(trace.frame()) == 0

@@ -10,11 +10,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.crossbar.access import SeriesElement
+from cosim.crossbar.cell_law import divide
 from cosim.crossbar.network import CrossbarArray
 from cosim.crossbar.stacks import LineStack
 from cosim.devices.base import DeviceModel, FloatArray
@@ -32,20 +35,30 @@ class Tangent(NamedTuple):
     slope: FloatArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Bank:
-    """Cells of one stack; ``conducting`` ``(rows, columns)`` is None where all conduct."""
+    """Cells of one stack; ``conducting`` ``(rows, columns)`` is None where all conduct.
+
+    ``gate`` ``(rows, 1)``: voltage of the gate lines [V], for an access device whose current depends on it.
+    """
 
     name: str
     device: DeviceModel
-    series: float
+    access: SeriesElement | None
+    gate: FloatArray
+    temperature: float
     stack: LineStack
     conducting: NDArray[np.bool_] | None
+
+    @cached_property
+    def series(self) -> float:
+        """Resistance of a linear access device [ohm]."""
+        return 0.0 if self.access is None else self.access.resistance
 
     @property
     def linear(self) -> bool:
         """Whether the current of a cell is a conductance times its voltage."""
-        return self.device.linear
+        return self.device.linear and (self.access is None or self.access.linear)
 
     def conductance(self, state: FloatArray) -> FloatArray:
         """Return what the lines see of the cells of a linear device [S]."""
@@ -53,12 +66,19 @@ class Bank:
         seen = g / (1.0 + self.series * g) if self.series else g
         return np.ascontiguousarray(seen if self.conducting is None else np.where(self.conducting, seen, 0.0))
 
-    def tangent(self, state: FloatArray, voltage: FloatArray, near: FloatArray | None = None) -> Tangent:
+    def tangent(
+        self, state: FloatArray, voltage: FloatArray, bit: FloatArray, near: FloatArray | None = None
+    ) -> Tangent:
         """Return device voltage, current and slope at cell voltages [V].
 
-        ``near``: device voltages of a nearby instant, to start from.
+        ``bit``: voltages of the bit lines [V], on which a transistor's current depends too; ``near``: device voltages of
+        a nearby instant, to start from.
         """
-        if self.device.linear:
+        if self.access is not None and not self.access.linear:
+            inner, current, slope = divide(
+                self.device, self.access, state, voltage, bit, self.gate, self.temperature, near
+            )
+        elif self.device.linear:
             g = np.broadcast_to(self.device.conductance(state), self.stack.shape)
             part = 1.0 / (1.0 + self.series * g)
             inner, current, slope = voltage * part, voltage * (g * part), g * part
@@ -119,18 +139,25 @@ def kind(array: CrossbarArray) -> Hashable:
     """Return what arrays must share to be one bank: device and access device, but for per-cell parameters."""
     device: Any = array.device
     if not dataclasses.is_dataclass(device):
-        return id(device), array.cell.series_resistance
+        return id(device), array.cell.access
     values = tuple(
         "per cell" if isinstance(value, np.ndarray) else value
         for value in (getattr(device, entry.name) for entry in dataclasses.fields(device))
     )
-    return type(device), values, array.cell.series_resistance
+    return type(device), values, array.cell.access
 
 
 def make_bank(
-    arrays: Sequence[CrossbarArray], stack: LineStack, conducting: Sequence[tuple[bool, ...] | None]
+    arrays: Sequence[CrossbarArray],
+    stack: LineStack,
+    conducting: Sequence[tuple[bool, ...] | None],
+    gates: Sequence[tuple[float, ...] | None],
+    temperature: float,
 ) -> Bank:
-    """Return the bank of a stack; ``conducting``: per array its rows that conduct, None for all."""
+    """Return the bank of a stack; ``conducting``: per array its rows that conduct, None for all.
+
+    ``gates``: gate voltage of every row [V], None where no current depends on it.
+    """
     own = [arrays[k] for k in stack.members]
     rows = [
         np.ones(array.rows, dtype=np.bool_) if conducting[k] is None else np.array(conducting[k])
@@ -138,8 +165,16 @@ def make_bank(
     ]
     mask = np.broadcast_to(np.concatenate(rows)[:, None], stack.shape)
     names = ", ".join(array.name for array in own)
+    levels = [gates[k] or (0.0,) * array.rows for k, array in zip(stack.members, own, strict=True)]
+    gate = np.concatenate([np.array(level) for level in levels])[:, None]
     return Bank(
-        names, _stacked(own), own[0].cell.series_resistance, stack, None if mask.all() else mask.copy()
+        names,
+        _stacked(own),
+        own[0].cell.access,
+        gate,
+        temperature,
+        stack,
+        None if mask.all() else mask.copy(),
     )
 
 

@@ -81,7 +81,7 @@ def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcom
 
 @lru_cache(maxsize=256)
 def _linear(network: Network) -> bool:
-    return all(array.device.linear for array in network.arrays)
+    return all(array.linear for array in network.arrays)
 
 
 @lru_cache(maxsize=256)
@@ -109,7 +109,8 @@ def _circuit_outcome(
 ) -> _Outcome:
     """Answer a phase on any circuit; ``charged``: with the capacitance of the lines."""
     driven = tuple(net in request.phase.drives for net in request.network.nets)
-    prepared = instant.plan(request.network, driven, wires, charged, conducting)
+    gates = tuple(network.gate_levels(array, request.phase) for array in request.network.arrays)
+    prepared = instant.plan(request.network, driven, wires, charged, conducting, gates, request.temperature)
     run = CircuitRun(request, prepared, tolerances)
     last = run.run()
     instants = (*request.phase.strobes_fs, *(sorted(run.found) if request.phase.save else ()))

@@ -289,7 +289,7 @@ def plan(network: Network, driven: bytes, wires: bool) -> Plan | None:
 def _alike(arrays: tuple[CrossbarArray, ...]) -> bool:
     """Tell whether arrays share shape, cells and wires of one finite resistance, and are small and ungated."""
     first = arrays[0]
-    if first.rows * first.columns > LARGEST or not first.device.linear:
+    if first.rows * first.columns > LARGEST or not first.linear:
         return False
     if any(a.cell.gated or a.shape != first.shape for a in arrays) or len({kind(a) for a in arrays}) > 1:
         return False

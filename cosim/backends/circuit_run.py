@@ -109,7 +109,8 @@ class Account:
         inside = []
         for k, (bank, part, cell) in enumerate(zip(self.plan.banks, point.stacks, point.cells, strict=True)):
             inside.append(cell.device_voltage * cell.current)
-            access += bank.series * float(np.vdot(cell.current, cell.current))
+            if bank.access is not None:
+                access += float(np.vdot(part.word - part.bit - cell.device_voltage, cell.current))
             along, down = cell.current, -cell.current
             if point.charging is not None:
                 along, down = along + point.charging[k][0], down + point.charging[k][1]

@@ -79,11 +79,13 @@ def plan(
     wires: bool,
     charged: bool,
     conducting: tuple[tuple[bool, ...] | None, ...],
+    gates: tuple[tuple[float, ...] | None, ...],
+    temperature: float,
 ) -> Plan:
-    """Return the plan of a network; ``driven`` per net, ``conducting``: per array its rows, None for all."""
+    """Return the plan of a network; ``driven`` per net, ``conducting`` and ``gates``: see `make_bank`."""
     kinds = tuple(kind(array) for array in network.arrays)
     lines = circuit(network, driven, wires=wires, charged=charged, kinds=kinds)
-    banks = tuple(make_bank(network.arrays, stack, conducting) for stack in lines.stacks)
+    banks = tuple(make_bank(network.arrays, stack, conducting, gates, temperature) for stack in lines.stacks)
     capacitance = None
     if charged:
         segments = [[network.arrays[k].segments for k in stack.members] for stack in lines.stacks]
@@ -205,21 +207,24 @@ class _Newton:
             prepared.banks, lines, drives, states, into,
         )  # fmt: skip
 
-    def _tangents(self, voltages: Sequence[FloatArray], near: Sequence[FloatArray | None]) -> list[Tangent]:
+    def _tangents(
+        self, voltages: Sequence[FloatArray], bits: Sequence[FloatArray], near: Sequence[FloatArray | None]
+    ) -> list[Tangent]:
         return [
-            bank.tangent(x, v, u)
-            for bank, x, v, u in zip(self.banks, self.states, voltages, near, strict=True)
+            bank.tangent(x, v, b, u)
+            for bank, x, v, b, u in zip(self.banks, self.states, voltages, bits, near, strict=True)
         ]
 
     def run(self, near: Point | None) -> tuple[StackedSolution, tuple[Tangent, ...]]:
         """Iterate until the cells' own currents are those that were solved for."""
         if near is None:
-            voltages = [np.zeros(bank.stack.shape) for bank in self.banks]
+            voltages = bits = [np.zeros(bank.stack.shape) for bank in self.banks]
             inner: list[FloatArray | None] = [None] * len(self.banks)
         else:
             voltages = [part.word - part.bit for part in near.stacks]
+            bits = [part.bit for part in near.stacks]
             inner = [cell.device_voltage for cell in near.cells]
-        tangents = self._tangents(voltages, inner)
+        tangents = self._tangents(voltages, bits, inner)
         last, relative = np.inf, 1.0
         for _step in range(_NEWTON_STEPS):
             offsets = [t.current - t.slope * v for t, v in zip(tangents, voltages, strict=True)]
@@ -231,8 +236,9 @@ class _Newton:
                 tolerance,
             )
             found = [part.word - part.bit for part in solution.stacks]
+            bits = [part.bit for part in solution.stacks]
             promised = [part.current + h for part, h in zip(solution.stacks, offsets, strict=True)]
-            following = self._tangents(found, [t.device_voltage for t in tangents])
+            following = self._tangents(found, bits, [t.device_voltage for t in tangents])
             missing = solution.error_bound + 2.0 * sum(
                 float(np.abs(t.current - p).sum()) for t, p in zip(following, promised, strict=True)
             )
@@ -241,7 +247,7 @@ class _Newton:
             if done or missing == 0.0 or self._stuck(following, found, missing, last):
                 return solution, tuple(following)
             relative = min(1.0, missing / largest) if largest > 0 else 1.0
-            voltages, tangents = self._limited(voltages, tangents, found, following, promised)
+            voltages, tangents = self._limited(voltages, tangents, found, bits, following, promised)
             last = missing
         raise CrossbarError(
             f"the nonlinear cells were not solved within {_NEWTON_STEPS} Newton steps: "
@@ -265,6 +271,7 @@ class _Newton:
         before: list[FloatArray],
         known: list[Tangent],
         found: list[FloatArray],
+        bits: list[FloatArray],
         tangents: list[Tangent],
         promised: list[FloatArray],
     ) -> tuple[list[FloatArray], list[Tangent]]:
@@ -274,13 +281,13 @@ class _Newton:
             at = found[k]
             if not bank.linear:
                 at = limited(
-                    lambda v, bank=bank, x=self.states[k]: bank.tangent(x, v).current,  # type: ignore[misc]
+                    lambda v, bank=bank, x=self.states[k], b=bits[k]: bank.tangent(x, v, b).current,  # type: ignore[misc]
                     found[k], (before[k], known[k].current), promised[k], tangents[k].current,
                 )  # fmt: skip
             voltages.append(at)
             same = at is found[k]
             result.append(
-                tangents[k] if same else bank.tangent(self.states[k], at, tangents[k].device_voltage)
+                tangents[k] if same else bank.tangent(self.states[k], at, bits[k], tangents[k].device_voltage)
             )
         return voltages, result
 

@@ -25,7 +25,7 @@ def answer_reads(request: PhaseRequest, voltages: FloatArray, wires: bool) -> Re
     array = request.network.arrays[0]
     if len(request.network.arrays) != 1 or len(voltages) <= array.rows or request.phase.stops:
         return None
-    if array.device.moves or not array.device.linear or request.network.has_capacitance:
+    if array.device.moves or not array.linear or request.network.has_capacitance:
         return None
     shape = one_shape(request)
     if shape is None:

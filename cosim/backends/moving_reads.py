@@ -170,7 +170,7 @@ def _answerable(request: PhaseRequest) -> Waveform | None:
     """Return the pulse of the reads; None where they must be asked for one by one."""
     array = request.network.arrays[0]
     device = array.device
-    if not (device.affine and device.linear) or device.varied or device.stochastic:
+    if not (device.affine and array.linear) or device.varied or device.stochastic:
         return None
     if device.state_bounds() != (0.0, 1.0) or request.network.has_capacitance:
         return None

@@ -130,9 +130,16 @@ def conducting_rows(array: CrossbarArray, phase: Phase) -> tuple[bool, ...] | No
     """Return which rows conduct, or None where the array has no gates."""
     if array.gates is None:
         return None
-    threshold, drives = array.cell.gate_threshold, phase.drives
+    threshold, drives = array.cell.opens_below, phase.drives
     driven = {net for net in array.gates if net in drives and phase.gate_level(net) > threshold}
     return tuple(map(driven.__contains__, array.gates))
+
+
+def gate_levels(array: CrossbarArray, phase: Phase) -> tuple[float, ...] | None:
+    """Return the gate voltage of every row [V] where the currents of cells depend on it, else None."""
+    if array.gates is None or array.cell.linear:
+        return None
+    return tuple(phase.gate_level(net) for net in array.gates)
 
 
 def solve(

@@ -88,7 +88,8 @@ class Bank(ConverterBank):
         assignment: Assignment = "any-free",
     ) -> None:
         super().__init__(environment, trace, name, units, assignment)
-        self._free_at = [0] * units
+        self.free_at = [0] * units
+        """When each unit is free [fs]."""
 
     def serve(
         self,
@@ -103,7 +104,7 @@ class Bank(ConverterBank):
     ) -> Process:
         now = int(self._environment.now)
         latency = duration_fs if latency_fs is None else latency_fs
-        free = self._free_at
+        free = self.free_at
         ready = now if max(free) <= now else free[0] if free.count(free[0]) == self.units else None
         if ready is not None and self.assignment == "any-free":
             starts = self._in_turns(operation, kind, now, ready, count, duration_fs)
@@ -115,6 +116,18 @@ class Bank(ConverterBank):
         if end > now:
             yield self._environment.timeout(end - now)
         return starts
+
+    def reserve_one(self, operation: int, kind: str, duration_fs: int) -> tuple[int, int]:
+        """Reserve the unit that can start one job first; return start [fs] and unit, and do not wait for it."""
+        now, free = int(self._environment.now), self.free_at
+        unit = free.index(min(free))
+        earliest = next((k for k, until in enumerate(free) if until <= now), unit)
+        start = max(free[earliest], now)
+        free[earliest] = start + duration_fs
+        self._trace.busy.append(
+            BusyRecord(self.name, earliest, operation, kind, now, start, start + duration_fs)
+        )
+        return start, earliest
 
     def _in_turns(
         self, operation: int, kind: str, now: int, ready: int, count: int, duration_fs: int
@@ -129,7 +142,7 @@ class Bank(ConverterBank):
         if turns:
             others = range(rest, self.units)
             records += [(name, unit, operation, kind, now, ready, end, turns, 1) for unit in others]
-        self._free_at[: len(records)] = [record[6] for record in records]
+        self.free_at[: len(records)] = [record[6] for record in records]
         self._trace.busy.append_rows(records)
         return [ready + offset for offset in _offsets(count, self.units, duration_fs)]
 
@@ -138,7 +151,7 @@ class Bank(ConverterBank):
         if self.assignment == "fixed":
             first, columns = places or (0, max(count, 1))
             return [self.unit_of(first + k, columns) for k in range(count)]
-        ready = [(max(free, now), unit) for unit, free in enumerate(self._free_at)]
+        ready = [(max(free, now), unit) for unit, free in enumerate(self.free_at)]
         heapify(ready)
         chosen = []
         for _ in range(count):
@@ -148,7 +161,7 @@ class Bank(ConverterBank):
         return chosen
 
     def _starts(self, now: int, units: Sequence[int], duration_fs: int) -> list[int]:
-        free, starts = self._free_at, []
+        free, starts = self.free_at, []
         for unit in units:
             start = max(free[unit], now)
             starts.append(start)

@@ -151,7 +151,7 @@ def _conducting(array: CrossbarArray, phase: Phase) -> NDArray[np.bool_]:
     """Return which rows conduct."""
     if array.gates is None:
         return np.ones(array.rows, dtype=np.bool_)
-    threshold = array.cell.gate_threshold
+    threshold = array.cell.opens_below
     return np.array([net in phase.drives and phase.gate_level(net) > threshold for net in array.gates])
 
 

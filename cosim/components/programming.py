@@ -35,6 +35,7 @@ from cosim.components.schemes import LinePolicy, PulseShape, Scheme, pulse_drive
 from cosim.components.self_timed import self_timed
 from cosim.components.tile import Tile
 from cosim.components.write_verify import Ladder, NextPulse, ProgrammingPulse, Verify, next_pulse
+from cosim.crossbar.cell_law import seen_range
 from cosim.crossbar.drive import Phase, StopCondition, Waveform
 from cosim.devices.base import FloatArray
 from cosim.records import CellOutcome, PulseRecord
@@ -170,25 +171,28 @@ def _program_cells(session: _Session, row: int, columns: Columns, found: _Outcom
         seen = yield from _verify(session, row, open_columns)
         _, device = _cells(session.tile, row, open_columns)
         found.verified[row, open_columns], found.device[row, open_columns] = seen, device
-        shots: dict[tuple[bool, int], list[tuple[int, float]]] = {}
+        shots: dict[tuple[bool, int, float], list[tuple[int, float]]] = {}
         for column, value in zip(open_columns.tolist(), seen.tolist(), strict=True):
             target = float(job.targets[row, column])
             found.converged[row, column] = abs(value - target) <= session.window
             if found.converged[row, column] or spent[column] >= rule.max_pulses:
                 continue
             spec = job.pulse_for(value < target)
-            shot, ladders[column] = next_pulse(rule, spec, value, target, ladders[column])
+            shot, ladders[column] = next_pulse(
+                rule, spec, value, target, ladders[column], session.tile.array.cell.gate_voltage
+            )
             spent[column] += 1
-            shots.setdefault((shot.rising, shot.width_fs), []).append((column, shot.amplitude))
+            shots.setdefault((shot.rising, shot.width_fs, shot.gate), []).append((column, shot.amplitude))
             if rule.pulses == "terminated" and shot.rising not in surplus:
                 surplus[shot.rising] = yield from _surplus(session, row, column, shot, value)
-        for (rising, width), cells in shots.items():
+        for (rising, width, gate), cells in shots.items():
             chosen = np.array([column for column, _ in cells])
             wanted = None
             if rule.pulses == "terminated":
                 wanted = max(float(job.targets[row, chosen[0]]) * cells[0][1] + surplus[rising], 0.0)
             yield from apply_pulse(
-                session.tile, session.operation, job, row, chosen, tuple(a for _, a in cells), rising, width, wanted
+                session.tile, session.operation, job, row, chosen, tuple(a for _, a in cells), rising, width,
+                gate, wanted,
             )  # fmt: skip
         open_columns = np.array(
             sorted(column for cells in shots.values() for column, _ in cells), dtype=np.intp
@@ -198,9 +202,8 @@ def _program_cells(session: _Session, row: int, columns: Columns, found: _Outcom
 
 def visible_range(tile: Tile) -> tuple[float, float]:
     """Return the lowest and highest conductance [S] that a read of one cell can see."""
-    series = tile.array.cell.series_resistance
-    low, high = (float(np.mean(bound)) for bound in tile.array.device.conductance_range())
-    return low / (1 + low * series), high / (1 + high * series)
+    top = tile.periphery.dac.range[1]
+    return seen_range(tile.array.device, tile.array.cell, top, tile.temperature)
 
 
 def _verify_span(tile: Tile, highest: float, timing: ReadTiming) -> AdcRange:
@@ -292,9 +295,13 @@ def apply_pulse(
     amplitudes: tuple[float, ...],
     rising: bool,
     width_fs: int,
+    gate_voltage: float,
     wanted: float | None = None,
 ) -> Process:
-    """Apply one pulse to cells of a row; ``wanted``: bit-line current of the one cell at which it ends [A], or None."""
+    """Apply one pulse to cells of a row; ``gate_voltage`` [V]: of its gate line.
+
+    ``wanted``: bit-line current of the one cell at which the pulse ends [A], or None.
+    """
     driver = tile.periphery.driver
     shape = PulseShape(femtoseconds(driver.rise), width_fs, femtoseconds(driver.fall))
     drives = pulse_drives(
@@ -306,7 +313,7 @@ def apply_pulse(
         amplitudes,
         shape,
         rising,
-        tile.array.cell.gate_voltage,
+        gate_voltage,
     )
     bit = tile.network.nets[tile.network.ends[0].bottom[columns[0]]]
     stops = _stops(tile, drives, bit, rising, (job.pulse_for(rising).compliance, wanted))

@@ -29,6 +29,7 @@ from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
 from cosim.components.turn import Turn
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, ReadAnswers, ReadLimit
+from cosim.crossbar.cell_law import seen_conductance
 from cosim.crossbar.drive import Phase, pulse_count
 from cosim.crossbar.network import CrossbarArray, Network
 from cosim.crossbar.settling import Settling, settling
@@ -49,7 +50,9 @@ NETWORK_FORMULAS: Mapping[str, Formula] = {
         "integral of i^2 / G over every device", "i, G: solved and device state", _NETWORK_SOURCE
     ),
     "access devices": Formula(
-        "integral of i^2 * R_access", "R_access: cell.access_resistance", _NETWORK_SOURCE
+        "integral of v * i over every access device",
+        "v, i: solved; cell.access_resistance or its law",
+        _NETWORK_SOURCE,
     ),
     "wires": Formula("integral of i^2 * R over every segment", "R: array.wires", _NETWORK_SOURCE),
     "line ends": Formula(
@@ -148,9 +151,9 @@ class Tile:
         return self.array.device.conductance(self.state)
 
     def seen_conductance(self) -> FloatArray:
-        """Return the conductance of device and conducting access device in series [S]."""
-        device = self.conductance()
-        return device / (1.0 + device * self.array.cell.series_resistance)
+        """Return the conductance of device and conducting access device in series [S], at the DAC's highest voltage."""
+        top = self.periphery.dac.range[1]
+        return seen_conductance(self.array.device, self.array.cell, self.state, top, self.temperature)
 
     @cached_property
     def settling(self) -> Settling:

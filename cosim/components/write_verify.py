@@ -3,8 +3,10 @@
 ``fixed``: every pulse alike. ``adaptive-width``: as long as the last one promises. ``terminated``: a comparator ends it.
 ``incremental-amplitude`` (ISPP): every further pulse in the same direction has ``amplitude_step`` more, up to
 ``largest_amplitude``; Suh et al., "A 3.3 V 32 Mb NAND flash memory with incremental step pulse programming scheme",
-IEEE JSSC 30(11), 1149 (1995). ``incremental-width``: ``width_factor`` times as wide, up to ``longest`` base widths. A
-pulse in the other direction starts the ladder again.
+IEEE JSSC 30(11), 1149 (1995). ``incremental-width``: ``width_factor`` times as wide, up to ``longest`` base widths. ``gate-ramp``:
+the gate of a SET pulse starts at ``gate_start`` and gains ``gate_step`` each time, so that the transistor's saturation
+current, and with it the conductance that the cell can reach, grows step by step; Milo et al., "Multilevel HfO2-based RRAM devices for
+low-power neuromorphic networks", APL Materials 7, 081120 (2019). A pulse in the other direction starts the ladder again.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from typing import ClassVar, Literal, NamedTuple
 
 from cosim.units import Ampere, Fraction, Second, Volt, check, femtoseconds, quantity
 
-PulseRule = Literal["fixed", "adaptive-width", "terminated", "incremental-amplitude", "incremental-width"]
+PulseRule = Literal[
+    "fixed", "adaptive-width", "terminated", "incremental-amplitude", "incremental-width", "gate-ramp"
+]
 _MOST = 1e6
 _LONGEST_LADDER = log(_MOST)
 
@@ -57,7 +61,7 @@ class Verify:
         source="cosim: the plain scheme",
         doc="fixed: every pulse alike; adaptive-width: as long as the last one promises (secant); terminated:"
         " a comparator ends it at the target's current; incremental-amplitude (ISPP) and incremental-width: each"
-        " more than the last in the same direction",
+        " more than the last in the same direction; gate-ramp: the gate of a SET pulse lets more current pass each time",
     )
     longest: float = quantity(
         32.0,
@@ -71,6 +75,16 @@ class Verify:
     )
     largest_amplitude: Volt | None = quantity(
         None, source="cosim: as far as the budget leads", doc="highest amplitude of incremental-amplitude"
+    )
+    gate_start: Volt = quantity(
+        0.5,
+        source="cosim: just above the threshold of the default transistor",
+        doc="gate voltage of the first pulse of gate-ramp",
+    )
+    gate_step: Volt = quantity(
+        10e-3,
+        source="cosim: a few steps per window with the default transistor",
+        doc="what gate-ramp adds from SET pulse to SET pulse",
     )
     width_factor: float = quantity(
         1.25, source="cosim: ten pulses to ten times the width", doc="ratio of widths of incremental-width"
@@ -94,17 +108,20 @@ class Verify:
             self.largest_amplitude is None or self.largest_amplitude > 0, "verify", "largest_amplitude", "above zero",
             self.largest_amplitude,
         )  # fmt: skip
+        check(self.gate_start > 0, "verify", "gate_start", "above zero", self.gate_start)
+        check(self.gate_step > 0, "verify", "gate_step", "above zero", self.gate_step)
         check(1 < self.width_factor <= _MOST, "verify", "width_factor", "above 1", self.width_factor)
         check(self.max_pulses >= 0, "verify", "max_pulses", "zero or above", self.max_pulses)
         check(self.sweeps >= 1, "verify", "sweeps", "at least 1", self.sweeps)
 
 
 class NextPulse(NamedTuple):
-    """One pulse on one cell: direction, amplitude [V], plateau [fs]."""
+    """One pulse on one cell: direction, amplitude [V], plateau [fs], voltage of the gate line [V] where a cell has one."""
 
     rising: bool
     amplitude: float
     width_fs: int
+    gate: float
 
 
 class Ladder(NamedTuple):
@@ -120,11 +137,11 @@ class Ladder(NamedTuple):
 
 
 def next_pulse(
-    rule: Verify, spec: ProgrammingPulse, seen: float, target: float, ladder: Ladder
+    rule: Verify, spec: ProgrammingPulse, seen: float, target: float, ladder: Ladder, gate: float = 0.0
 ) -> tuple[NextPulse, Ladder]:
     """Return the next pulse of a cell that was ``seen`` [S] and shall have ``target`` [S], and its ladder then.
 
-    ``spec``: the SET pulse below the target, the RESET pulse above.
+    ``spec``: the SET pulse below the target, the RESET pulse above; ``gate`` [V]: the gate line of a selected row.
     """
     rising = seen < target
     rung = ladder.rung + 1 if rising == ladder.rising else 0
@@ -138,8 +155,10 @@ def next_pulse(
     elif rule.pulses == "incremental-amplitude":
         highest = float("inf") if rule.largest_amplitude is None else rule.largest_amplitude
         amplitude = min(spec.amplitude + rung * rule.amplitude_step, max(highest, spec.amplitude))
+    elif rule.pulses == "gate-ramp" and rising:
+        gate = min(rule.gate_start + rung * rule.gate_step, gate)
     width = max(round(femtoseconds(spec.width) * ratio), 1)
-    return NextPulse(rising, amplitude, width), Ladder(rising, rung, ratio, seen)
+    return NextPulse(rising, amplitude, width, gate), Ladder(rising, rung, ratio, seen)
 
 
 def next_ratio(seen: float, target: float, before: float | None, ratio: float, longest: float) -> float:

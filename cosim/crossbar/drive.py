@@ -90,9 +90,9 @@ class GroupedDrives(Mapping[str, Waveform]):
         return GroupedDrives, (self.network, self.waveforms, self.group, self.gates)
 
     def restricted(self, network: Network, nets: NDArray[np.intp]) -> GroupedDrives:
-        """Return the drives of an ungated network whose nets are those at ``nets`` of this one."""
+        """Return the drives of a network whose nets are those at ``nets`` of this one."""
         kept, group = np.unique(self.group[nets], return_inverse=True)
-        return GroupedDrives(network, tuple(self.waveforms[k] for k in kept.tolist()), group, {})
+        return GroupedDrives(network, tuple(self.waveforms[k] for k in kept.tolist()), group, self.gates)
 
     def squared_swing(self, nets: NDArray[np.intp]) -> float:
         """Return the sum of the squared swings [V^2] of the nets at these positions."""

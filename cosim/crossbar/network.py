@@ -25,6 +25,7 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.crossbar.access import Mosfet, Selector, SeriesElement, Switch
 from cosim.devices.base import DeviceModel, FloatArray
 from cosim.errors import CrossbarError
 from cosim.units import Ohm, Volt, check, is_positive, quantity
@@ -35,15 +36,15 @@ Ends = tuple[str | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What sits at a crossing: the device alone (1R) or with an access transistor (1T1R).
+    """What sits at a crossing: the device alone (1R), with an access transistor (1T1R), or with a selector (1S1R).
 
-    The transistor of a 1T1R cell is a switch: its on-resistance in series where the gate net of the
-    row is above the threshold, open elsewhere.
+    The transistor is a switch unless ``transistor`` gives its law: its on-resistance in series where the gate net of the row is above the threshold, open
+    elsewhere. A transistor with a law conducts as its gate says; rows whose gate is at 0 V are open.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    kind: Literal["1R", "1T1R"] = "1R"
+    kind: Literal["1R", "1T1R", "1S1R"] = "1R"
     access_resistance: Ohm = quantity(
         15e3,
         source="DNN+NeuroSim, default access resistance of 1T1R",
@@ -56,6 +57,12 @@ class Cell:
         0.7,
         source="SKY130 nfet_01v8 nominal threshold, open PDK documentation",
         doc="the switch is on above this",
+    )
+    transistor: Mosfet | None = quantity(
+        None, source="cosim: an ideal switch with access_resistance", doc="law of the access transistor"
+    )
+    selector: Selector | None = quantity(
+        None, source="cosim: the defaults of the selector", doc="law of the selector of a 1S1R cell"
     )
 
     def __post_init__(self) -> None:
@@ -70,6 +77,16 @@ class Cell:
             0 < self.gate_threshold < self.gate_voltage, "cell", "gate_threshold", "between 0 V and gate_voltage",
             self.gate_threshold,
         )  # fmt: skip
+        check(
+            self.transistor is None or self.gated,
+            "cell",
+            "transistor",
+            "left out of cells without one",
+            self.kind,
+        )
+        check(
+            self.selector is None or self.kind == "1S1R", "cell", "selector", "left out of cells without one", self.kind
+        )  # fmt: skip
 
     @property
     def gated(self) -> bool:
@@ -77,9 +94,28 @@ class Cell:
         return self.kind == "1T1R"
 
     @property
+    def access(self) -> SeriesElement | None:
+        """What lies in series with the device; None for a device alone."""
+        if self.kind == "1S1R":
+            return self.selector or Selector()
+        if not self.gated:
+            return None
+        return self.transistor or Switch(self.access_resistance)
+
+    @property
+    def linear(self) -> bool:
+        """Whether the series element, if any, is a resistance."""
+        return self.kind != "1S1R" and self.transistor is None
+
+    @property
     def series_resistance(self) -> float:
-        """Resistance in series with the device when the cell conducts [ohm]."""
-        return self.access_resistance if self.gated else 0.0
+        """Resistance in series with the device when the cell conducts [ohm]; 0 where `access` is no resistance."""
+        return self.access_resistance if self.gated and self.transistor is None else 0.0
+
+    @property
+    def opens_below(self) -> float:
+        """Gate voltage up to which a row is open [V]."""
+        return self.gate_threshold if self.transistor is None else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +193,11 @@ class CrossbarArray:
     def shape(self) -> tuple[int, int]:
         """(rows, columns)."""
         return self.rows, self.columns
+
+    @cached_property
+    def linear(self) -> bool:
+        """Whether the current of a cell is a conductance times its voltage."""
+        return self.device.linear and self.cell.linear
 
     @cached_property
     def word_segments(self) -> FloatArray:
@@ -302,16 +343,14 @@ def _live_array(array: CrossbarArray, rows: NDArray[np.intp]) -> CrossbarArray:
     word = array.word_segments[rows]
     ends = np.concatenate(([0], rows + 1, [array.rows + 1]))
     bit = np.add.reduceat(array.bit_segments, ends[:-1], axis=0)
-    cell = dataclasses.replace(array.cell, kind="1T1R")
     return dataclasses.replace(
         array,
         rows=len(rows),
         device=array.device.select((rows,)),
-        cell=cell,
         segments=Segments(word, bit, array.segments.c_word_line, array.segments.c_bit_line),
         left=None if array.left is None else tuple(array.left[row] for row in rows),
         right=None if array.right is None else tuple(array.right[row] for row in rows),
-        gates=tuple(f"on{row}" for row in rows),
+        gates=None if array.gates is None else tuple(array.gates[row] for row in rows),
     )
 
 

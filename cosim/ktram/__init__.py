@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cosim.ktram.basis import BasisEncoder, BasisGroup
     from cosim.ktram.circuit import Circuit, InstructionRecord
     from cosim.ktram.classifier import Confusion, LinearClassifier, linear_peers
+    from cosim.ktram.controller import Controller
     from cosim.ktram.core import MODEL_DEFAULTS, Core
     from cosim.ktram.encoders import A2DEncoder, AATEncoder, ConstantEncoder, compose, one_hot
     from cosim.ktram.instructions import FORWARD, INSTRUCTIONS, REVERSE, H, Instruction, resolve
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         rank_cut,
         read_lanes,
     )
+    from cosim.ktram.timeline import LaneProgram, Pulse, Timeline, in_turn
     from cosim.ktram.topology import OneTwo, TwoOne
     from cosim.ktram.unit_crossbar import (
         MODELS,
@@ -62,6 +64,7 @@ _NAMES = {
     "basis": ("BasisEncoder", "BasisGroup"),
     "classifier": ("Confusion", "LinearClassifier", "linear_peers"),
     "circuit": ("Circuit", "InstructionRecord"),
+    "controller": ("Controller",),
     "core": ("Core", "MODEL_DEFAULTS"),
     "encoders": ("A2DEncoder", "AATEncoder", "ConstantEncoder", "compose", "one_hot"),
     "instructions": ("FORWARD", "H", "INSTRUCTIONS", "Instruction", "REVERSE", "resolve"),
@@ -77,6 +80,7 @@ _NAMES = {
     "recoders": (
         "AATRecoder", "AboveZero", "RankCut", "RecodePolicy", "Winner", "WinnerAboveZero", "rank_cut", "read_lanes",
     ),
+    "timeline": ("LaneProgram", "Pulse", "Timeline", "in_turn"),
     "topology": ("OneTwo", "TwoOne"),
     "unit_crossbar": (
         "ByteDevice", "FloatDevice", "MODELS", "MSSDevice", "RSDevice", "UnitCrossbar", "UnitCrossbarPair",
@@ -108,21 +112,25 @@ __all__ = [
     "Circuit",
     "Confusion",
     "ConstantEncoder",
+    "Controller",
     "Core",
     "FloatDevice",
     "H",
     "Instruction",
     "InstructionRecord",
     "LaneCircuit",
+    "LaneProgram",
     "LinearClassifier",
     "MSSDevice",
     "MSSProfile",
     "NeuralLane",
     "Neuron",
     "OneTwo",
+    "Pulse",
     "RSDevice",
     "RankCut",
     "RecodePolicy",
+    "Timeline",
     "TwoOne",
     "UnitCrossbar",
     "UnitCrossbarPair",
@@ -131,6 +139,7 @@ __all__ = [
     "comparator_code_for",
     "comparator_volts",
     "compose",
+    "in_turn",
     "java_round",
     "linear_peers",
     "one_hot",

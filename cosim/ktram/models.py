@@ -335,6 +335,15 @@ class RsLaw(DeviceLaw):
         fraction, end = self._fraction(voltage, width)
         return clamp(stored + fraction * (end - stored), self.g_low, self.g_high)
 
+    def step_each(
+        self, stored: NDArray[Any], voltages: NDArray[np.float64], width: float, rng: np.random.Generator
+    ) -> NDArray[Any]:
+        above = np.where(voltages > self.va, voltages - self.va, np.maximum(-(voltages + self.vb), 0.0))
+        end = np.where(voltages > 0, self.g_high, self.g_low)
+        after = stored + self.alpha * above * width * (end - stored)
+        clipped: NDArray[Any] = np.clip(after, self.g_low, self.g_high)
+        return clipped
+
     def drive(
         self,
         cells: Cells,

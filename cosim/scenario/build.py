@@ -16,6 +16,7 @@ from cosim.components.schemes import Scheme
 from cosim.components.tile import PHASE_KINDS, Tile, refusal
 from cosim.components.write_verify import ProgrammingPulse
 from cosim.crossbar.backend import CrossbarBackend, find
+from cosim.crossbar.cell_law import seen_range
 from cosim.devices.base import FloatArray
 from cosim.errors import CosimError, InputError, ScenarioError
 from cosim.hardware import Hardware
@@ -325,20 +326,26 @@ class _Plans:
         return encoded.parts
 
     def _visible_range(self) -> tuple[float, float]:
-        low, high = (float(np.mean(bound)) for bound in self.hardware.device.conductance_range())
-        series = self.hardware.cell.series_resistance
-        return low / (1 + low * series), high / (1 + high * series)
+        hardware = self.hardware
+        return seen_range(hardware.device, hardware.cell, hardware.dac.range[1], hardware.temperature)
 
     def _scheme(self, key: KeyPath, step: WriteStep) -> Scheme:
         gated = self.hardware.cell.gated
         scheme: Scheme = step.scheme or ("gate" if gated else "V/2")
         if scheme == "gate" and not gated:
             raise self.scenario.error(
-                (*key, "scheme"), "scheme gate needs 1T1R cells, but cell.kind is 1R; use scheme V/2"
+                (*key, "scheme"),
+                f"scheme gate needs 1T1R cells, but cell.kind is {self.hardware.cell.kind}; use scheme V/2",
+            )
+        if step.verify.pulses == "gate-ramp" and self.hardware.cell.transistor is None:
+            raise self.scenario.error(
+                (*key, "verify", "pulses"),
+                "gate-ramp needs an access transistor with a law, since a switch limits no current; give hardware.cell.transistor",
             )
         if scheme != "gate" and gated:
             raise self.scenario.error(
-                (*key, "scheme"), f"scheme {scheme} is for 1R cells, but cell.kind is 1T1R; use scheme gate"
+                (*key, "scheme"),
+                f"scheme {scheme} is for cells without gate lines, but cell.kind is 1T1R; use scheme gate",
             )
         return scheme
 

@@ -23,8 +23,8 @@ from cosim.crossbar.drive import Phase, Waveform
 from cosim.crossbar.network import CrossbarArray
 from cosim.devices.base import FloatArray, Subcircuit
 from cosim.errors import UnsupportedRequestError
-from cosim.spice.cards import Deck, Slot, Transient, capacitor_slot, source_slot
-from cosim.spice.frame import Frame, make_frame, source_name
+from cosim.spice.cards import Deck, Slot, Transient, capacitor_slot, level_slot, source_slot
+from cosim.spice.frame import Frame, gate_node, make_frame, source_name
 from cosim.spice.graph import Graph, Mask, Site
 from cosim.spice.reacting import NOTHING_REACTS, ReactingDrives, reacting_drives
 from cosim.units import seconds
@@ -128,7 +128,7 @@ def _plan(
         )
     on = np.ones(array.shape, dtype=np.bool_)
     if array.gates is not None:
-        gates = [request.phase.gate_level(gate) > cell.gate_threshold for gate in array.gates]
+        gates = [request.phase.gate_level(gate) > cell.opens_below for gate in array.gates]
         on &= np.array(gates)[:, np.newaxis]
     conductance = np.broadcast_to(device.conductance(state), array.shape)
     change = (
@@ -250,6 +250,11 @@ def _slots(
     ]
     for (card, commands), resistance in zip(frame.still_blanks, still, strict=True):
         yield Slot(card, commands, (resistance,))
+    for k, array in enumerate(request.network.arrays):
+        rows = {site.row for site in (*frame.live, *frame.still) if site.array == k}
+        for row in sorted(rows) if array.gates is not None and not array.cell.linear else ():
+            node = gate_node(k, row)
+            yield level_slot(node, node, request.phase.gate_level((array.gates or ())[row]))
     for c in frame.graph.capacitors:
         voltage = initial_voltage(request, c.array, c.side, c.row, c.column)
         yield capacitor_slot(f"{'wb'[c.side]}{c.array}_{c.row}_{c.column}", c.node, c.capacitance, voltage)

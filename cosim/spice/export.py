@@ -15,7 +15,7 @@ import numpy as np
 
 from cosim.crossbar.network import CrossbarArray, Network
 from cosim.devices.base import FloatArray
-from cosim.errors import CrossbarError
+from cosim.errors import CrossbarError, UnsupportedRequestError
 from cosim.spice.cards import OperatingPoint, Slot, Transient
 from cosim.spice.deck import initial_voltages
 from cosim.spice.frame import OPTIONS, Frame, device_node, make_frame, tag
@@ -65,6 +65,11 @@ def as_pyspice(
         raise CrossbarError(
             f"there must be one state array for each of the {len(network.arrays)} arrays, not {len(states)}"
         )
+    for array in network.arrays:
+        if not array.cell.linear:
+            raise UnsupportedRequestError(
+                f"array {array.name}: an exported subcircuit has switches as access devices; leave out cell.transistor, or choose cells of another kind than 1S1R"
+            )
     nets = net_nodes(network)
     gates = {gate: f"gate{index}" for index, gate in enumerate(network.gate_nets)}
     nodes = [nets[net] for net in network.nets] + list(gates.values())

@@ -83,6 +83,10 @@ class ForeignCircuit:
         if len(network.arrays) != 1:
             raise NetlistRefusedError("a netlist stands for one array, but the network joins several")
         array = network.arrays[0]
+        if not array.cell.linear:
+            raise NetlistRefusedError(
+                "a netlist brings its own access devices or stands behind a switch; leave out cell.transistor, and choose another cell.kind than 1S1R"
+            )
         gate = "gate_lines" if self.whole else "gate"
         if gate in self.ports and array.gates is None:
             raise NetlistRefusedError(

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.crossbar.access import SeriesElement
 from cosim.crossbar.network import CrossbarArray, Network
 from cosim.devices.base import Parameter, Subcircuit
 from cosim.errors import UnsupportedRequestError
@@ -70,7 +71,7 @@ class Frame:
     live: tuple[Site, ...]
     live_blanks: tuple[Blank, ...]
     twins: tuple[Subcircuit | None, ...]
-    series: tuple[float, ...]
+    access: tuple[SeriesElement | None, ...]
     still: tuple[Site, ...]
     still_blanks: tuple[Blank, ...]
 
@@ -112,7 +113,7 @@ class Frame:
     def _cells(self, index: int, sites: Sequence[Site], live: bool) -> Cells:
         here = [site for site in sites if site.array == index]
         twin, column = self.twins[index], self.index
-        between = self.series[index] > 0 and live
+        between = parted(self.access[index], live)
         nodes = [state_nodes(site, twin) if twin is not None and live else [] for site in here]
 
         count = len(twin.state_nodes) if twin is not None and live else 0
@@ -152,18 +153,23 @@ def make_frame(
     twins = [_twin(array, temperature) if lives[k].any() else None for k, array in enumerate(network.arrays)]
     moving = tuple(site for site in graph.sites if lives[site.array][site.row, site.column])
     fixed = tuple(site for site in graph.sites if not lives[site.array][site.row, site.column])
-    series = [array.cell.series_resistance for array in network.arrays]
+    access = [array.cell.access for array in network.arrays]
+    split = tuple(
+        site
+        for site in graph.sites
+        if parted(access[site.array], bool(lives[site.array][site.row, site.column]))
+    )
     return Frame(
         graph=graph,
-        body=tuple(_body(twins, series, graph, moving)),
-        saves=tuple(_saves(twins, series, graph, moving)),
+        body=tuple(_body(twins, access, graph, split, temperature)),
+        saves=tuple(_saves(twins, graph, moving, split)),
         options=_options(twins, graph, temperature, klu),
         live=moving,
-        live_blanks=tuple(_live_blank(site, twins[site.array], series[site.array]) for site in moving),
+        live_blanks=tuple(_live_blank(site, twins[site.array], access[site.array]) for site in moving),
         twins=tuple(twins),
-        series=tuple(series),
+        access=tuple(access),
         still=fixed,
-        still_blanks=tuple(_still_blank(site) for site in fixed),
+        still_blanks=tuple(_still_blank(site, access[site.array]) for site in fixed),
     )
 
 
@@ -188,8 +194,17 @@ def _options(
     return (*written, f"temp={temperature - 273.15:.6f}", *(("klu",) if klu else ()))
 
 
+def parted(access: SeriesElement | None, live: bool) -> bool:
+    """Return whether a cell has a node between device and access device: not where both are one resistor."""
+    return access is not None and (live or not access.linear)
+
+
 def _body(
-    twins: Sequence[Subcircuit | None], series: Sequence[float], graph: Graph, live: Sequence[Site]
+    twins: Sequence[Subcircuit | None],
+    access: Sequence[SeriesElement | None],
+    graph: Graph,
+    split: Sequence[Site],
+    temperature: float,
 ) -> Iterator[str]:
     """Return the cards that do not change: subcircuits, wires, access devices."""
     for index, twin in enumerate(twins):
@@ -197,9 +212,14 @@ def _body(
             yield from twin_text(twin, f"{twin.name}_{index}").splitlines()
     for number, branch in enumerate(graph.branches):
         yield f"rl{number} {branch.first} {branch.second} {spice(branch.total)}"
-    for site in live:
-        if series[site.array] > 0:
-            yield f"ra{tag(site)} {device_node(site)} {site.bit} {spice(series[site.array])}"
+    for site in split:
+        element, near = access[site.array], device_node(site)
+        assert element is not None
+        if element.linear:
+            yield f"ra{tag(site)} {near} {site.bit} {spice(element.resistance)}"
+        else:
+            law = element.expression(near, site.bit, gate_node(site.array, site.row), temperature)
+            yield f"ba{tag(site)} {near} {site.bit} i={law}"
 
 
 def twin_text(twin: Subcircuit, name: str) -> str:
@@ -222,15 +242,20 @@ def device_node(site: Site) -> str:
     return f"d{tag(site)}"
 
 
+def gate_node(array: int, row: int) -> str:
+    """Return the node of a gate line whose voltage an access device depends on."""
+    return f"g{array}_{row}"
+
+
 def state_nodes(site: Site, twin: Subcircuit) -> list[str]:
     """Return the nodes that hold the state of a live cell."""
     return [f"s{node.lower()}_{tag(site)}" for node in twin.state_nodes]
 
 
-def _live_blank(site: Site, twin: Subcircuit | None, series: float) -> Blank:
+def _live_blank(site: Site, twin: Subcircuit | None, access: SeriesElement | None) -> Blank:
     """Return the card of a live cell, with room for its initial states, and the commands that set them."""
     assert twin is not None
-    far = device_node(site) if series > 0 else site.bit
+    far = device_node(site) if parted(access, live=True) else site.bit
     own = {key: value for key, value in twin.parameters.items() if np.ndim(value) > 0}
     given = "".join(f" {key}={spice(_at(value, site))}" for key, value in own.items())
     initial = "".join(f" {parameter}={{}}" for parameter in twin.initial)
@@ -243,8 +268,9 @@ def _at(value: Parameter, site: Site) -> float:
     return float(np.asarray(value)[site.row, site.column])
 
 
-def _still_blank(site: Site) -> Blank:
-    return f"rc{tag(site)} {site.word} {site.bit} {{}}", (f"alter rc{tag(site)} resistance = {{}}",)
+def _still_blank(site: Site, access: SeriesElement | None) -> Blank:
+    far = device_node(site) if parted(access, live=False) else site.bit
+    return f"rc{tag(site)} {site.word} {far} {{}}", (f"alter rc{tag(site)} resistance = {{}}",)
 
 
 def state_elements(twin: Subcircuit) -> list[str]:
@@ -270,15 +296,15 @@ def source_name(node: str) -> str:
 
 
 def _saves(
-    twins: Sequence[Subcircuit | None], series: Sequence[float], graph: Graph, live: Sequence[Site]
+    twins: Sequence[Subcircuit | None], graph: Graph, live: Sequence[Site], split: Sequence[Site]
 ) -> Iterator[str]:
     """Return the vectors that the result is computed from."""
     for node in graph.nodes:
         yield f"v({node})"
+    for site in split:
+        yield f"v({device_node(site)})"
     for site in live:
         twin = twins[site.array]
-        if series[site.array] > 0:
-            yield f"v({device_node(site)})"
         for node in state_nodes(site, twin) if twin is not None else ():
             yield f"v({node})"
     for node in graph.driven.values():

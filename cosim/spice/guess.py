@@ -60,7 +60,7 @@ def estimate_network(network: Network, kind: str, klu: bool = False) -> Estimate
     for array in network.arrays:
         rows = 1 if array.cell.gated and kind not in READING else array.rows
         cells = rows * array.columns
-        live += cells if array.device.moves and (kind not in READING or not array.device.linear) else 0
+        live += cells if array.device.moves and (kind not in READING or not array.linear) else 0
         wired = bool(array.word_segments.any() or array.bit_segments.any())
         nodes += 2 * cells if wired else rows + array.columns
         mesh = max(mesh, _side(rows, array.columns)) if wired else mesh

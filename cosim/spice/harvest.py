@@ -102,10 +102,12 @@ class Harvest:
         voltage, current, access = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         still = frame.still_cells[index]
         place = (slice(None), *still.place)
-        across = self._values[:, still.word] - self._values[:, still.bit]
+        across = self._values[:, still.word] - self._values[:, still.device]
         current[place] = across / (plan.still_resistance[still.place] + plan.series)
-        access[place] = current[place] * plan.series
-        voltage[place] = across - access[place]
+        access[place] = (
+            current[place] * plan.series + self._values[:, still.device] - self._values[:, still.bit]
+        )
+        voltage[place] = self._values[:, still.word] - self._values[:, still.bit] - access[place]
         state = self._state_waves(index)
         live = frame.live_cells[index]
         if len(live):
@@ -116,7 +118,11 @@ class Harvest:
                 current[place] = access[place] / plan.series
             else:
                 current[place] = array.device.current(state, voltage)[place]
-        lost = float(product_integral(self.time, access, current).sum()) if plan.series > 0 else 0.0
+        lost = (
+            float(product_integral(self.time, access, current).sum())
+            if array.cell.access is not None
+            else 0.0
+        )
         return _CellWaves(voltage, current, state, lost)
 
     def _state_waves(self, index: int) -> Floats:
