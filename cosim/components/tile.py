@@ -41,6 +41,8 @@ from cosim.rng import shell_uniforms, stream, stream_seed
 from cosim.units import femtoseconds, seconds
 
 PHASE_KINDS = ("read", "verify", "write")
+OVER_COMPLIANCE = "over compliance"
+"""What ``applied`` says of a phase in which a word line carries more than the driver's compliance."""
 _Answer = TypeVar("_Answer")
 _AT_REST = np.zeros((1, 1))
 
@@ -348,7 +350,8 @@ class Tile:
             outside = int(np.count_nonzero((state < low) | (state > high)))
             state = np.clip(state, low, high)
         self.state = state
-        self._check_compliance(result)
+        applied = (*result.applied, OVER_COMPLIANCE) if self._exceeds(result) else result.applied
+        self.over_compliance += applied is not result.applied
         self.node_voltages = result.node_voltages
         e = result.energy
         self.cell_energy += e.cells[0]
@@ -358,7 +361,7 @@ class Tile:
         )  # fmt: skip
         return self._record(
             operation, phase.kind, backend, asked, start, result.duration_fs, energies, result.kcl_residual,
-            outside, result.applied, duration_from, _deviations(result),
+            outside, applied, duration_from, _deviations(result),
         )  # fmt: skip
 
     def _record(
@@ -399,15 +402,15 @@ class Tile:
                 trace.energy(operation, index, self.name, component, kind, value, component)
         return index
 
-    def _check_compliance(self, result: PhaseResult) -> None:
-        """Count a phase in which a word line carries more than the compliance, at a strobe or in the mean."""
+    def _exceeds(self, result: PhaseResult) -> bool:
+        """Return whether a word line carries more than the compliance in a phase, at a strobe or in the mean."""
         compliance = self.periphery.driver.compliance
         if compliance is None:
-            return
+            return False
         nets = [self.network.net_index[net] for net in self.array.left or () if net is not None]
         mean = np.abs(result.net_charge[nets]) / seconds(result.duration_fs)
         strobed = np.abs(result.samples.current[:, nets]) if len(result.samples.times_fs) else mean[None]
-        self.over_compliance += bool(max(float(mean.max()), float(strobed.max())) > compliance)
+        return bool(max(float(mean.max()), float(strobed.max())) > compliance)
 
     def _register_formulas(self) -> None:
         p, formulas = self.periphery, self.trace.formulas
