@@ -47,7 +47,7 @@ def run(
     for name in tiles:
         system.add_tile(name, hardware, dict.fromkeys(PHASE_KINDS, find("behavioral")()), conductance)
     inputs = np.random.default_rng(1).integers(-255 if low < 0 else 0, 256, (vectors, ROWS)) / 255
-    system.run([Read(tiles, inputs, 0.2, None, None, coding, None, True, change)])
+    system.run([Read(tiles, inputs, 0.2, None, None, coding, group_change=change)])
     return system
 
 
