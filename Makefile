@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test check setup ngspice chromium format bench accept-solver accept-updates accept-converters accept-spice accept-devices accept-feedback accept-ktram accept-fit accept-programming docs-generate clean accept-ktram-physical
+.PHONY: demo test check setup ngspice chromium format bench accept-solver accept-updates accept-converters accept-spice accept-devices accept-feedback accept-ktram accept-fit accept-programming docs-generate clean accept-ktram-physical accept-seen docs
 
 demo: setup
 	$(BIN)/cosim run scenarios/quickstart.yaml --out out/quickstart
@@ -89,11 +89,19 @@ accept-devices: setup
 	$(BIN)/python -m pytest -m acceptance tests/conformance/test_device_suite.py
 	$(BIN)/python -m pytest -m acceptance -s -n0 tests/fit/test_jump_tables.py
 
+accept-seen: setup chromium
+	$(BIN)/python -m pytest -s -n0 -m "acceptance or not acceptance" tests/browser tests/test_terminal.py tests/report/test_interchange.py tests/docs/test_get_started.py tests/plot
+
 docs-generate: setup
 	$(BIN)/cosim schema --out docs/scenario.schema.json
 	$(BIN)/python docs/generate_scenario.py
 	$(BIN)/python docs/generate_devices.py
 	$(BIN)/python docs/generate_support.py
+	$(BIN)/python docs/generate_plots.py
+
+docs: setup
+	$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "the documentation is $(CURDIR)/out/site/index.html"
 
 clean:
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache

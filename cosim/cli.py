@@ -63,6 +63,9 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="take the journaled phases of an earlier run")
     ] = False,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="write a Parquet file beside each table")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -70,15 +73,19 @@ def run(
 
     Example: cosim run scenarios/quickstart.yaml --set hardware.adc.bits=6
     """
+    from cosim.report.tables import require_parquet
     from cosim.scenario.run import run as run_scenario
 
+    if parquet:
+        require_parquet()
     loaded = _load(scenario, set_, seed)
     folder = out or Path("out") / loaded.name
     with Watch(shown=not (quiet or as_json)) as watch:
         result = run_scenario(
             loaded, backend=backend, out=folder, resume=resume, progress=watch.task("cells and vectors")
         )
-        result.save(folder)
+        with watch.working("files of the folder"):
+            result.save(folder, parquet=parquet)
     _show(result, folder, as_json, quiet)
     if result.failure is not None:
         raise result.failure
@@ -143,7 +150,8 @@ def validate(
             loaded, every=every, out=folder, progress=watch.task("phases in ngspice"),
             running=watch.task("cells and vectors"),
         )  # fmt: skip
-        check.result.save(folder, check.content)
+        with watch.working("files of the folder"):
+            check.result.save(folder, check.content)
     content = check.content
     if as_json:
         typer.echo(json.dumps(content, indent=2))
@@ -404,8 +412,9 @@ def fit(
         starts=starts,
         seed=seed,
     )
-    result = run_study(study)
-    result.save(out)
+    with Watch(shown=not (quiet or as_json), held=False) as watch:
+        result = run_study(study, watch.task("searches"))
+        result.save(out)
     if as_json:
         typer.echo(json.dumps(result.content(), indent=2))
     elif not quiet:

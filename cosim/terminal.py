@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, final
 
@@ -25,17 +26,19 @@ Report = Callable[[int, int], None]
 class Watch:
     """Shows the tasks of a command and ends them on Ctrl-C; a context manager.
 
-    ``shown``: draw bars where standard error is a terminal. ``held``: take Ctrl-C into account at the next call
-    of a task's report, by raising `RunInterruptedError` there.
+    ``shown``: draw bars where standard error is a terminal. ``held``: a first Ctrl-C waits for the next call of a
+    task's report, which then raises `RunInterruptedError`; otherwise it ends the command at once.
     """
 
-    def __init__(self, *, shown: bool) -> None:
+    def __init__(self, *, shown: bool, held: bool = True) -> None:
+        self._held = held
         self._bars: Progress | None = _bars() if shown and sys.stderr.isatty() else None
         self._interrupted = False
         self._before: Any = None
 
     def __enter__(self) -> Watch:
-        self._before = signal.signal(signal.SIGINT, self._interrupt)
+        if self._held:
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
         if self._bars is not None:
             self._bars.start()
         return self
@@ -45,7 +48,8 @@ class Watch:
     ) -> None:
         if self._bars is not None:
             self._bars.stop()
-        signal.signal(signal.SIGINT, self._before)
+        if self._held:
+            signal.signal(signal.SIGINT, self._before)
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if self._interrupted:
@@ -53,6 +57,14 @@ class Watch:
         self._interrupted = True
         if self._bars is not None:
             self._bars.console.print("ending after the phase in flight; Ctrl-C again ends at once")
+
+    @contextmanager
+    def working(self, name: str) -> Iterator[None]:
+        """Show that something without steps is being done."""
+        number = None if self._bars is None else self._bars.add_task(name, total=None)
+        yield
+        if self._bars is not None and number is not None:
+            self._bars.update(number, completed=1, total=1)
 
     def task(self, name: str) -> Report:
         """Return the report of a task called ``name``, which appears with its first call."""

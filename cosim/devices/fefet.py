@@ -9,13 +9,20 @@ The state x is the fraction of domains that are switched towards low threshold v
 with activation voltages of their own for SET and RESET, and :math:`G = G_{min} + x\,(G_{max}-G_{min})`. The equation
 is linear in the state, so a pulse of any length has a closed form.
 
-**Three terminals.** A FeFET has gate, drain and source. In an array of cosim the drain is on the word line
+**Three terminals.** A FeFET has gate, drain and source. As a cell of cosim it has two: the drain is on the word line
 and the source on the bit line. While programming, the word line drives the gate as well (drain and gate
 follow it, source and body are on the bit line), so the voltage of the cell is the gate voltage that
 switches the polarization. While reading, the gate is at its read bias, which is part of ``g_min`` and ``g_max``, and the
-cell is the channel, a conductance from drain to source. Not modelled: the gate as a line of its own, the charge
-that switching takes, and that a real array programs with drain and source at the same voltage, so that no
-channel current flows: the energy of a write is therefore an upper bound.
+cell is the channel, a conductance from drain to source. A real array programs with drain and source at the same voltage, so that no
+channel current flows: the energy of a write is here an upper bound.
+
+`Fefet.three_terminal` is the netlist with a gate of its own, for a tile whose gate lines drive it or for a circuit of
+one's own: the voltage from gate to source switches the polarization, and the channel conducts
+
+.. math:: i_{ds} = \frac{G\, v_{ds}}{1 + e^{-(v_{gs} - v_{on})/s}}
+
+with ``gate_on`` :math:`v_{on}` and ``gate_slope`` s, so at a read bias some tenths of a volt above ``gate_on`` it is the two-terminal cell. The
+charge that switching takes is in neither.
 
 Sources: Merz, Phys. Rev. 95, 690 (1954), and the nucleation-limited form of Jo et al., Phys. Rev. Lett. 99, 267602
 (2007), for the switching time; Jerry et al., IEDM 2017, for conductances and pulses.
@@ -39,6 +46,7 @@ _OURS = (
     "and 1 V moves nothing in ten years (SET)"
 )
 _MOST = 700.0
+_GATED = ("g_min", "g_max", "tau_0", "v_set", "v_reset", "exponent", "gate_on", "gate_slope")
 
 
 @final
@@ -54,6 +62,10 @@ class Fefet(RateModel):
     tau_0: Second = quantity(2.04e-6, source=_OURS, doc="switching time at infinite voltage")
     v_set: Volt = quantity(2.39, source=_OURS, doc="activation voltage of SET")
     v_reset: Volt = quantity(1.94, source=_OURS, doc="activation voltage of RESET (magnitude)")
+    gate_on: Volt = quantity(0.5, source="cosim: halfway to a read bias of 1 V", doc="three terminals: gate voltage at which the channel opens")  # fmt: skip
+    gate_slope: Volt = quantity(
+        0.03, source="cosim: 70 mV a decade", doc="three terminals: width of the opening"
+    )
     exponent: float = quantity(
         4.0, source="cosim: about the value of HfZrO films, Alessandri et al., IEEE EDL 39, 1780 (2018)",
         doc="exponent n of the activation",
@@ -120,3 +132,22 @@ Cx x 0 {{tau_0}} ic={{x0}}
 Bx 0 x i={up}*(1-v(x))-{down}*v(x)
 Bm p n i=v(p,n)*(g_min+v(x)*(g_max-g_min))"""
         return twin("cosim_fefet", parameters, body)
+
+    def three_terminal(self, name: str = "fefet_gate") -> str:
+        """Return the subcircuit ``name`` with the terminals ``d g s`` and this device's parameters as defaults.
+
+        The state is the voltage of the node ``x`` inside, which starts at the parameter ``x0``. Only for one set of
+        parameters, not for per-cell arrays.
+        """
+        given = " ".join(f"{parameter}={float(getattr(self, parameter)):.12g}" for parameter in _GATED)
+        up, down = (
+            f"exp(-min(({activation}/max({sign}v(g,s),1e-3))**exponent,300))"
+            for activation, sign in (("v_set", ""), ("v_reset", "-"))
+        )
+        return f"""\
+.subckt {name} d g s params: {given} x0=0
+cx x 0 {{tau_0}} ic={{x0}}
+bx 0 x i={up}*(1-v(x))-{down}*v(x)
+bm d s i=v(d,s)*(g_min+v(x)*(g_max-g_min))/(1+exp((gate_on-v(g,s))/gate_slope))
+.ends
+"""

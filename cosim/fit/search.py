@@ -14,7 +14,7 @@ intervals are widened accordingly.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ def fit(
     starts: int = 5,
     seed: int = 0,
     loss: str = "linear",
+    progress: Callable[[int, int], None] | None = None,
 ) -> Fit:
     """Return the best parameters of ``model`` for all ``measurements`` together.
 
@@ -68,6 +69,8 @@ def fit(
         Of the survey: the same seed gives the same fit.
     loss : {"linear", "soft_l1"}
         ``soft_l1`` counts outlying samples less.
+    progress : callable, optional
+        Called with the searches that are done (survey, starts, final ones) and their number.
 
     Raises
     ------
@@ -76,11 +79,19 @@ def fit(
     """
     loops = tuple(entry.rolled() if isinstance(entry, Loop) else entry for entry in measurements)
     problem = make_problem(model, loops, fixed or {}, bounds or {}, temperature)
+    report = progress or (lambda _done, _total: None)
+    steps = 1 + starts + min(starts, _FINALISTS)
+    report(0, steps)
     candidates = _survey(problem, survey, starts, seed)
-    short = dataclasses.replace(problem, accuracy=_COARSE)
-    trials = [_improve(short, candidate, loss, _TRIAL) for candidate in candidates]
+    short, trials, finals = dataclasses.replace(problem, accuracy=_COARSE), [], []
+    for done, candidate in enumerate(candidates, 1):
+        report(done, steps)
+        trials.append(_improve(short, candidate, loss, _TRIAL))
     trials.sort(key=lambda result: _cost(result, loss))
-    finals = [_improve(problem, _point(problem, trial), loss, _FINAL) for trial in trials[:_FINALISTS]]
+    for done, trial in enumerate(trials[:_FINALISTS], 1 + starts):
+        report(done, steps)
+        finals.append(_improve(problem, _point(problem, trial), loss, _FINAL))
+    report(steps, steps)
     return _outcome(problem, min(finals, key=lambda result: _cost(result, loss)))
 
 

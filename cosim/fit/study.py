@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,8 @@ class StudyResult:
         return found
 
 
-def run_study(study: Study) -> StudyResult:
-    """Read, fit, predict; raises `FitError` with the file or the parameter in question."""
+def run_study(study: Study, progress: Callable[[int, int], None] | None = None) -> StudyResult:
+    """Read, fit, predict; raises `FitError` with the file or the parameter in question. ``progress``: as in `fit`."""
     model = find(study.model)
     fixed = dict(_fixed(model, text) for text in study.fixed)
     bounds = dict(_bounds(model, text) for text in study.bounds)
@@ -79,6 +80,7 @@ def run_study(study: Study) -> StudyResult:
         starts=study.starts,
         seed=study.seed,
         loss="soft_l1" if study.robust else "linear",
+        progress=progress,
     )
     spice = _in_spice(found) if study.against_spice else ()
     return StudyResult(found, found.predict(others) if others else (), spice)

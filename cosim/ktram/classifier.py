@@ -36,6 +36,8 @@ class LinearClassifier:
         As of :class:`~cosim.ktram.core.Core`; reads have no noise by default.
     recoder
         Rule from readings to lanes; None: the winner.
+    rows
+        Rows of every unit crossbar: the channels of a space are folded into so many rows.
     core_kwargs
         Further arguments of the core.
     """
@@ -49,6 +51,7 @@ class LinearClassifier:
         read_noise: float = 0,
         recoder: RecodePolicy | None = None,
         seed: int | None = None,
+        rows: int = 1,
         **core_kwargs: Any,
     ) -> None:
         self.encoder = encoder
@@ -56,8 +59,13 @@ class LinearClassifier:
         self.recoder = Winner() if recoder is None else recoder
         self._lane_of = {label: lane for lane, label in enumerate(self.labels)}
         sizes = encoder.space_sizes
+        columns = crossbar_columns(sizes)
+        if not 1 <= rows <= columns or columns % rows:
+            raise KtramError(
+                f"LinearClassifier.rows: must divide the {columns} channels of a space, not {rows}"
+            )
         self.core = Core(
-            1, crossbar_columns(sizes), spaces_per_lane=len(sizes), num_lanes=len(self.labels), model=model,
+            rows, columns // rows, spaces_per_lane=len(sizes), num_lanes=len(self.labels), model=model,
             init=init, read_noise=read_noise, seed=seed, **core_kwargs,
         )  # fmt: skip
 
@@ -65,7 +73,7 @@ class LinearClassifier:
         self, X: Sequence[Any] | NDArray[Any], epochs: int = 10, shuffle: bool = True, seed: int = 0
     ) -> LinearClassifier:
         """Let the encoder adapt to ``X``, shape ``(values, features)``, ``epochs`` times over; lanes stay."""
-        for value in _passes(len(X), epochs, shuffle, seed):
+        for value in passes(len(X), epochs, shuffle, seed):
             self.encoder.encode_adapt(X[value])
         return self
 
@@ -93,7 +101,7 @@ class LinearClassifier:
             self.adapt_encoder(X, encoder_epochs, shuffle, seed)
         lanes = [self._lane(label) for label in y]
         aats = [self.encoder.encode(value) for value in X]
-        for value in _passes(len(X), epochs, shuffle, seed):
+        for value in passes(len(X), epochs, shuffle, seed):
             self._teach(aats[value], lanes[value])
         return self
 
@@ -210,7 +218,7 @@ def sklearn(module: str) -> Any:
         ) from missing
 
 
-def _passes(values: int, epochs: int, shuffle: bool, seed: int) -> Iterable[int]:
+def passes(values: int, epochs: int, shuffle: bool, seed: int) -> Iterable[int]:
     """Yield the indices of ``values`` values, ``epochs`` times over, in an order drawn anew for each pass."""
     rng = np.random.default_rng(seed)
     for _ in range(epochs):

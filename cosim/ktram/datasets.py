@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 import numpy as np
@@ -32,6 +32,15 @@ class Split:
     def labels(self) -> list[int]:
         """The labels, 0 to the number of classes - 1."""
         return list(range(len(self.label_names)))
+
+    def first(self, train: int | None, test: int | None) -> Split:
+        """Return the split with the first values of both parts alone; None: all."""
+        if train is None and test is None:
+            return self
+        return replace(
+            self, train=self.train[:train], train_labels=self.train_labels[:train], test=self.test[:test],
+            test_labels=self.test_labels[:test],
+        )  # fmt: skip
 
 
 def load_split(name: str, seed: int, test_part: float = 0.25) -> Split:

@@ -9,7 +9,7 @@ with ``.n`` on the node's side and with ``.r`` on the rail's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,11 @@ class LaneCircuit:
     Zero resistance is ideal. Raises `DeviceError` for values that no circuit has.
     """
 
-    lines: Literal["floating", "grounded", "tracking"] = "floating"
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    lines: Literal["floating", "grounded", "tracking"] = quantity(
+        "floating", source="cosim: nothing drives them", doc="what unselected lines do"
+    )
     r_word_line: Ohm = quantity(0.0, source="cosim: ideal wires", doc="word line, per segment")
     r_bit_line: Ohm = quantity(0.0, source="cosim: ideal wires", doc="bit line, per segment")
     r_rail: Ohm = quantity(0.0, source="cosim: ideal drivers", doc="driver of a rail, per selected line")

@@ -27,7 +27,8 @@ from cosim.ktram.instructions import Instruction
 from cosim.ktram.lane import NeuralLane
 from cosim.rng import stream
 
-_MOST_PATTERN_TUPLES = 6
+MOST_PATTERN_TUPLES = 6
+"""A read of more tuples has no patterns."""
 
 
 @final
@@ -83,7 +84,8 @@ class Classify:
     """Learn and test a data set on ``splits`` stratified splits, one lane for each label (`LinearClassifier`).
 
     Split k has the seed ``seed + k`` for split, initial conductances and order. The A2D encoder spans the
-    range of the training part.
+    range of the training part. ``rows``: of every unit crossbar; ``train_values``, ``test_values``: how many values of both
+    parts are used (None: all).
     """
 
     data: str
@@ -96,6 +98,9 @@ class Classify:
     encoder_epochs: int = 5
     epochs: int = 5
     peers: bool = True
+    rows: int = 1
+    train_values: int | None = None
+    test_values: int | None = None
 
 
 Step = Execute | Read | Start | Loop | Classify
@@ -174,13 +179,13 @@ def _read(step: Read, core: Core) -> Outcome:
     table = tuples_of(step.tuples, core.spaces_per_lane)
     ys = np.array([core.lane(lane).run(table, step.instruction, step.noise)[:, 0] for lane in step.lanes])
     found: dict[str, Any] = {"values": ys.tolist()}
-    if len(table) <= _MOST_PATTERN_TUPLES:
-        found["patterns"] = _patterns(ys)
+    if len(table) <= MOST_PATTERN_TUPLES:
+        found["patterns"] = patterns_of(ys)
     updates = int(np.count_nonzero(table >= 0)) * len(step.lanes)
     return Outcome({step.instruction: len(table) * len(step.lanes)}, updates, found)
 
 
-def _patterns(ys: NDArray[np.float64]) -> dict[str, int]:
+def patterns_of(ys: NDArray[np.float64]) -> dict[str, int]:
     """Count the lanes by the signs of their reads: ``+`` for y >= 0, one letter for each tuple."""
     seen = Counter("".join("+" if y >= 0 else "-" for y in row) for row in ys.tolist())
     return {pattern: seen[pattern] for pattern in sorted(seen)}
@@ -204,9 +209,14 @@ def _classify(step: Classify, settings: Mapping[str, Any]) -> Outcome:
     accuracies: dict[str, list[float]] = {}
     total: NDArray[np.int64] | None = None
     for k in range(step.splits):
-        split = load_split(step.data, step.seed + k, step.test_part)
+        split = load_split(step.data, step.seed + k, step.test_part).first(
+            step.train_values, step.test_values
+        )
         classifier = LinearClassifier(
-            _encoder(step, split), split.labels, **{**settings, "seed": step.seed + k, "fidelity": counting}
+            encoder_of(step, split),
+            split.labels,
+            rows=step.rows,
+            **{**settings, "seed": step.seed + k, "fidelity": counting},
         )
         classifier.fit(
             split.train,
@@ -217,7 +227,7 @@ def _classify(step: Classify, settings: Mapping[str, Any]) -> Outcome:
         )
         counted = classifier.confusion(split.test, split.test_labels.tolist())
         total = counted.counts if total is None else total + counted.counts
-        for name, accuracy in {"lanes": counted.accuracy, **_peers(step, split, classifier)}.items():
+        for name, accuracy in {"lanes": counted.accuracy, **peers_of(step, split, classifier)}.items():
             accuracies.setdefault(name, []).append(accuracy)
     assert total is not None
     own = np.array(accuracies.pop("lanes"))
@@ -233,14 +243,15 @@ def _classify(step: Classify, settings: Mapping[str, Any]) -> Outcome:
     return Outcome(counting.instructions, counting.synapse_updates, found)
 
 
-def _encoder(step: Classify, split: Split) -> AATEncoder:
+def encoder_of(step: Classify, split: Split) -> AATEncoder:
+    """Return the encoder of a classifier run, not adapted yet."""
     low, high = split.train.min(0), split.train.max(0)
     high = np.where(high > low, high, low + 1)  # a constant feature gets the range of one unit
     binned = A2DEncoder(split.train.shape[1], step.bits, low, high, step.rate)
     return compose(binned, ConstantEncoder(count=step.bias)) if step.bias else binned
 
 
-def _peers(step: Classify, split: Split, classifier: LinearClassifier) -> dict[str, float]:
+def peers_of(step: Classify, split: Split, classifier: LinearClassifier) -> dict[str, float]:
     """Return the accuracies of ordinary linear classifiers on the same tuples."""
     if not step.peers:
         return {}

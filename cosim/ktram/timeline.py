@@ -69,20 +69,26 @@ class _LaneState:
 class Timeline:
     """The event time line of a core.
 
-    ``trace`` receives instructions, busy intervals and energies; ``seed`` those offsets of comparators that are drawn.
+    ``trace`` receives instructions, busy intervals and energies; ``seed`` is that of the comparators' offsets. The line begins at
+    ``start_fs``; ``energy_j`` is all that has been used since.
     ``space_energy`` ``(lanes, spaces)``: what each space has taken so far [J], comparators and latches apart.
     """
 
     def __init__(
-        self, core: Core, controller: Controller | None = None, trace: Trace | None = None, seed: int = 0
+        self,
+        core: Core,
+        controller: Controller | None = None,
+        trace: Trace | None = None,
+        seed: int = 0,
+        start_fs: int = 0,
     ) -> None:
         self.core, self.controller = core, controller or Controller()
         self.trace = Trace() if trace is None else trace
-        self.environment = simpy.Environment(initial_time=0)
+        self.environment = simpy.Environment(initial_time=start_fs)
         c = self.controller
         self._buses, self._rails = self._bank("address buses", c.buses), self._bank("rails", c.rails)
         self._comparators = self._bank("comparators", c.comparators)
-        self._lanes = [_LaneState() for _ in range(core.num_lanes)]
+        self._lanes = [_LaneState(latched_fs=start_fs) for _ in range(core.num_lanes)]
         self._select, self._release = femtoseconds(c.select), femtoseconds(c.release)
         self._compare = femtoseconds(c.compare)
         count = core.num_lanes if c.comparators == "ideal" else c.comparators
@@ -97,6 +103,7 @@ class Timeline:
         self.scale = scale_of(core.law, self._top_conductance())
         self._sums: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._operation = 0
+        self.energy_j = 0.0
         self.space_energy = np.zeros((core.num_lanes, core.spaces_per_lane))
         self.trace.formulas.update({f"ktram/{name}": value for name, value in c.formulas().items()})
 
@@ -139,6 +146,7 @@ class Timeline:
             self._lanes[lane].selected, self._lanes[lane].latched_fs = aat, instant
         for key, energy in sums.items():
             self._sums[key] += energy
+            self.energy_j += energy
         self._until(max(end_fs, *latched))
 
     def run_same(
@@ -293,6 +301,7 @@ class Timeline:
         sums = self._sums
         for name, energy in parts.items():
             sums[name, kind] += energy
+            self.energy_j += energy
         self.trace.instructions.append(
             TimedInstruction(
                 self._operation, lane.index, rule.name, start, strobe, self._lanes[lane.index].latched_fs, end,
@@ -347,10 +356,14 @@ class Timeline:
             yield self.environment.timeout(begin + instant + delay - self.now_fs)
             trips.append((instant, lane))
             self._lanes[lane].latched_fs = self.now_fs
-            self._sums["latch", "rank"] += c.latch_energy
+            self._book("latch", c.latch_energy)
         if count is None or len(trips) < count:
             yield self.environment.timeout(begin + last + delay - self.now_fs)
         watched = seconds(self.now_fs - begin)
-        self._sums["comparator", "rank"] += len(lanes) * c.comparator_current * c.supply * watched
-        self._sums["ramp", "rank"] += c.ramp_energy
+        self._book("comparator", len(lanes) * c.comparator_current * c.supply * watched)
+        self._book("ramp", c.ramp_energy)
         return trips
+
+    def _book(self, component: str, energy: float) -> None:
+        self._sums[component, "rank"] += energy
+        self.energy_j += energy

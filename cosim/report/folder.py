@@ -42,7 +42,7 @@ def write_folder(
     resolved_yaml : text of the resolved scenario
     crosscheck : what `crosscheck` returned
     totals : the energy sums of the trace, where the caller has them already
-    parquet : Parquet beside the CSV files, where pyarrow is installed
+    parquet : Parquet beside the CSV files; needs pyarrow (`InputError` without)
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _no_collection():

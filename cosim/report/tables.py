@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.errors import InputError
 from cosim.records import Table, Trace
 from cosim.report.files import decimal_seconds, whole_file
 from cosim.report.totals import EnergyTotals, energy_totals
@@ -34,8 +35,10 @@ def write_tables(
 ) -> None:
     """Write the tables of a trace to ``folder``; an empty one is left out, except for ``pulses.csv``.
 
-    ``parquet`` writes a Parquet file beside each CSV where pyarrow is installed.
+    ``parquet`` writes a Parquet file beside each CSV. Raises `InputError` where it is asked for without pyarrow.
     """
+    if parquet:
+        require_parquet()
     totals = totals or energy_totals(trace)
     number = _remembered(str, _FEW if len(trace.phases) > _FEW else _MANY)
     for table in trace.tables:
@@ -56,7 +59,7 @@ def write_tables(
         _write(folder / f"cells-{tile}.csv", ("row", "column", *maps), _map_lines(maps))
     if trace.cell_wear:
         _write(folder / "cell_wear.csv", WEAR_FIELDS, _wear_lines(trace))
-    if parquet and _has_pyarrow():
+    if parquet:
         for table in trace.tables:
             if len(table):
                 _write_parquet(folder / f"{table.name}.parquet", table)
@@ -153,10 +156,14 @@ def _write(path: Path, names: Sequence[str], text: Iterable[str]) -> None:
         stream.writelines(text)
 
 
-def _has_pyarrow() -> bool:
+def require_parquet() -> None:
+    """Raise `InputError` where pyarrow is not installed."""
     from importlib.util import find_spec
 
-    return find_spec("pyarrow") is not None
+    if find_spec("pyarrow") is None:
+        raise InputError(
+            "Parquet tables need pyarrow, which is not installed; install it with: pip install 'cosim-crossbar[parquet]'"
+        )
 
 
 def _write_parquet(path: Path, table: Table) -> None:

@@ -1,7 +1,7 @@
 """The ``ktram`` section of a scenario to a core and a program, and its run.
 
-What ideal fidelity carries out takes no time and no energy, so the summary of such a run holds results and
-counts of instructions.
+With a controller, and at physical and spice fidelity, instructions take time and energy (`cosim.ktram.timeline`). Ideal fidelity
+without one takes neither, so the summary of such a run holds results and counts of instructions.
 """
 
 from __future__ import annotations
@@ -12,9 +12,15 @@ from typing import Any, final
 
 from cosim.errors import InputError
 from cosim.ktram.aat import checked
+from cosim.ktram.controller import Controller
 from cosim.ktram.core import Core
-from cosim.ktram.program import Classify, Execute, Loop, Read, Start, Step, lanes_of, run_step
-from cosim.records import OperationRecord, Trace
+from cosim.ktram.lane_devices import scale_of
+from cosim.ktram.lane_network import LaneCircuit
+from cosim.ktram.mss import law_for
+from cosim.ktram.program import Classify, Execute, Loop, Outcome, Read, Start, Step, lanes_of, run_step
+from cosim.ktram.timed_program import TimedProgram
+from cosim.records import OperationRecord, Trace, Work
+from cosim.report.baseline import DigitalBaseline
 from cosim.scenario.load import Scenario
 from cosim.scenario.places import KeyPath
 from cosim.scenario.schema_ktram import KtramSection, KtramStep
@@ -29,17 +35,51 @@ class KtramPlan:
     settings: dict[str, Any]
     steps: tuple[Step, ...]
     seed: int
+    controller: Controller | None = None
+    baseline: DigitalBaseline | None = None
 
     def run(self, trace: Trace, progress: Callable[[int, int], None] | None = None) -> None:
         """Carry out all steps; each becomes an operation of the trace."""
-        trace.warn("kT-RAM at ideal fidelity: instructions take no time and no energy")
+        timed = None
+        if self.controller is None:
+            trace.warn("kT-RAM at ideal fidelity: instructions take no time and no energy")
+        else:
+            timed = TimedProgram(self.controller, trace, self.settings, self.seed)
         for index, step in enumerate(self.steps):
-            outcome = run_step(step, self.core, self.settings, self.seed, f"ktram/program/{index}")
+            name, start = f"ktram/program/{index}", trace.end_fs
+            if timed is None:
+                outcome = run_step(step, self.core, self.settings, self.seed, name)
+            else:
+                outcome = timed.run(step, self.core, name, index)
+            details = outcome.details() | self._scale(step) | self._beside(outcome)
             trace.operations.append(
-                OperationRecord(index, _name(step), _target(step), 0, 0, outcome.details())
+                OperationRecord(index, _name(step), _target(step), start, trace.end_fs, details)
             )
             if progress is not None:
                 progress(index + 1, len(self.steps))
+
+    def _scale(self, step: Step) -> dict[str, Any]:
+        """Return the conductance of one unit of byte and float, where something depends on it."""
+        if (
+            self.controller is None
+            or self.settings["model"] not in ("byte", "float")
+            or isinstance(step, Start)
+        ):
+            return {}
+        circuit: LaneCircuit | None = self.settings.get("circuit")
+        top = (self.controller if circuit is None else circuit).top_conductance
+        found: dict[str, Any] = {"conductance_scale_s": scale_of(law_for(self.settings["model"]), top)}
+        if self.settings["fidelity"] != "ideal":
+            found["applied"] = ["operator_split"]
+        return found
+
+    def _beside(self, outcome: Outcome) -> dict[str, Any]:
+        """Return what a digital accelerator takes for one inference: a product of active inputs with all lanes."""
+        if self.baseline is None or "accuracy" not in outcome.found:
+            return {}
+        inputs, outputs = outcome.found["spaces"], outcome.found["lanes"]
+        cost = self.baseline.cost(Work(1, inputs, outputs, "address tuple", 1))
+        return {"baseline_per_inference": {"seconds": cost.time_s, "joules": sum(cost.energy_j.values())}}
 
 
 def plan(scenario: Scenario) -> KtramPlan:
@@ -49,11 +89,21 @@ def plan(scenario: Scenario) -> KtramPlan:
     key: KeyPath = ("ktram", "program")
     steps = tuple(_Steps(scenario, section).step((*key, k), entry) for k, entry in enumerate(section.program))
     settings = {name: getattr(section.core, name) for name in type(section.core).model_fields}
+    if section.circuit is not None:
+        if section.core.fidelity == "ideal":
+            raise scenario.error(
+                ("ktram", "circuit"),
+                "must be left out at fidelity ideal, which has none; use physical or spice",
+            )
+        settings["circuit"] = section.circuit
+    controller = section.controller
+    if controller is None and section.core.fidelity != "ideal":
+        controller = Controller()
     try:
         core = _core(section, settings, scenario.seed) if lanes_of(steps) else None
     except InputError as error:
         raise scenario.error(("ktram", "core"), str(error).removeprefix("Core.")) from None
-    return KtramPlan(core, settings, steps, scenario.seed)
+    return KtramPlan(core, settings, steps, scenario.seed, controller, scenario.section.baseline)
 
 
 def _core(section: KtramSection, settings: dict[str, Any], seed: int) -> Core:
@@ -91,7 +141,7 @@ class _Steps:
         c = entry.classify
         return Classify(
             c.data, self.scenario.seed, c.splits, c.test_part, c.bits, c.rate, c.bias, c.encoder_epochs, c.epochs,
-            c.peers,
+            c.peers, c.rows, c.train_values, c.test_values,
         )  # fmt: skip
 
     def _tuples(

@@ -20,7 +20,9 @@ from cosim.scenario.resolved import copied_name, resolved_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
+    from cosim.plot import ResultPlots
     from cosim.report.totals import EnergyTotals
 
 Progress = Callable[[int, int], None]
@@ -41,8 +43,33 @@ class Result:
         """Return one table of the trace as a pandas frame."""
         return self.trace.frame(table)
 
-    def save(self, folder: str | Path, crosscheck: dict[str, Any] | None = None) -> Path:
-        """Write the result folder and return it."""
+    @property
+    def plot(self) -> ResultPlots:
+        """The figures of the run, with matplotlib."""
+        from cosim.plot import ResultPlots
+
+        return ResultPlots(self.trace)
+
+    def dataset(self) -> xr.Dataset:
+        """Return maps and read results as an xarray dataset with dimensions, coordinates and units.
+
+        Maps have the dimensions ``tile``, ``row``, ``column`` (NaN beyond the end of smaller tiles); ``value`` and ``ideal``
+        of the reads ``operation``, ``vector``, ``output``. Raises `InputError` where xarray is not installed.
+        """
+        from cosim.report.dataset import dataset
+
+        return dataset(self.trace, self.summary)
+
+    def _repr_html_(self) -> str:
+        """Return a short table for notebooks."""
+        from cosim.report.notebook import short_table
+
+        return short_table(self.summary)
+
+    def save(
+        self, folder: str | Path, crosscheck: dict[str, Any] | None = None, *, parquet: bool = False
+    ) -> Path:
+        """Write the result folder and return it; ``parquet``: a Parquet file beside each table (needs pyarrow)."""
         from cosim.report.folder import write_folder
 
         folder = Path(folder)
@@ -50,7 +77,7 @@ class Result:
         _copy_inputs(self.scenario, folder)
         write_folder(
             folder, self.trace, self.summary, manifest=self.manifest, resolved_yaml=resolved_yaml(self.scenario),
-            crosscheck=crosscheck, totals=self.totals,
+            crosscheck=crosscheck, totals=self.totals, parquet=parquet,
         )  # fmt: skip
         return folder
 
@@ -102,7 +129,7 @@ def _run_ktram(scenario: Scenario, backend: str | None, progress: Progress | Non
     if backend is not None:
         raise scenario.error(
             ("ktram",),
-            "a kT-RAM program at ideal fidelity has no circuit phases, so there is nothing for a backend, a netlist or a cross-check; use cosim run without --backend",
+            "a kT-RAM program names its backend by ktram.core.fidelity (physical or spice), and its phases are not in the trace, so there is nothing for a backend, a netlist or a cross-check; use cosim run without --backend",
         )
     trace, began = Trace(), time.time()
     failure: CosimError | None = None

@@ -8,8 +8,10 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic.config import JsonDict
 
 from cosim.errors import InputError
+from cosim.ktram.controller import Controller
 from cosim.ktram.datasets import DATA_SETS
 from cosim.ktram.instructions import INSTRUCTIONS, resolve
+from cosim.ktram.lane_network import LaneCircuit
 from cosim.ktram.models import INIT_TYPES
 from cosim.ktram.mss import MSSProfile
 from cosim.ktram.noise import (
@@ -68,7 +70,10 @@ class KtramCoreSection(Section):
     init: Annotated[str, AfterValidator(_known_init)] = Field(
         default="medium", description="initial conductances", json_schema_extra=_EMULATOR
     )
-    fidelity: Literal["ideal"] = Field(default="ideal", description="who carries out instructions")
+    fidelity: Literal["ideal", "physical", "spice"] = Field(
+        default="ideal",
+        description="who carries out instructions: the emulator's arithmetic, the behavioral backend, ngspice",
+    )
     topology: Literal["2-1", "1-2"] = Field(
         default="2-1",
         description="two rails and one node, or one rail and two outputs",
@@ -193,6 +198,11 @@ class ClassifyStep(Section):
         default=5, ge=0, description="passes in which the encoder adapts", json_schema_extra=_RECIPE
     )
     epochs: int = Field(default=5, ge=1, description="passes in which lanes learn", json_schema_extra=_RECIPE)
+    rows: int = Field(
+        default=1, ge=1, description="rows of every unit crossbar, into which the channels are folded"
+    )
+    train_values: int | None = Field(default=None, ge=1, description="values that are taught; default: all")
+    test_values: int | None = Field(default=None, ge=1, description="values that are tested; default: all")
     peers: bool = Field(
         default=True, description="logistic regression and a linear SVC on the same tuples beside it"
     )
@@ -223,5 +233,12 @@ class KtramSection(Section):
     core: KtramCoreSection = Field(default_factory=KtramCoreSection, description="devices, voltages, noise")
     lanes: KtramLanesSection = Field(
         default_factory=KtramLanesSection, description="geometry; classify makes its own"
+    )
+    circuit: LaneCircuit | None = Field(
+        default=None, description="lines and switches around the devices, at fidelity physical or spice"
+    )
+    controller: Controller | None = Field(
+        default=None,
+        description="times, energies and shared units; default: none at fidelity ideal, which then takes no time",
     )
     program: list[KtramStep] = Field(min_length=1, description="what happens, one step after the other")

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cosim.devices import models
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -39,3 +41,26 @@ def test_page_and_figure(name: str, tmp_path: Path) -> None:
     PAGES.draw(name, device, found, tmp_path / "figure.svg")
     assert (tmp_path / "figure.svg").stat().st_size > 5000
     assert (DOCS / "devices" / f"{name}.svg").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("name", PAGES.REFERENCES)
+def test_page_and_figure_without_equation(name: str, tmp_path: Path) -> None:
+    """The page says what the module declares; the model's lines agree with the published law, and both move."""
+    page = DOCS / "devices" / f"{name}.md"
+    assert page.read_text() == PAGES.page(name, models()[name]()), "run make docs-generate"
+    found = PAGES.panels(name)
+    for panel in found:
+        span = max(float(np.ptp(curve.reference)) for curve in panel.curves)
+        assert span > 0
+        for curve in panel.curves:
+            ours = np.interp(curve.at, curve.x, curve.y)
+            assert np.abs(ours - curve.reference).max() < panel.tolerance * span, (panel.title, curve.label)
+    PAGES.draw_panels(name, found, tmp_path / "figure.svg")
+    assert (tmp_path / "figure.svg").stat().st_size > 5000
+    assert (DOCS / "devices" / f"{name}.svg").stat().st_size > 5000
+
+
+def test_every_model_that_moves_has_a_page() -> None:
+    ours = {name for name, model in models().items() if model.moves and model.__module__.startswith("cosim.")}
+    assert ours == {*PAGES.OURS, *PAGES.REFERENCES}
+    assert ours | {"resistor"} == {path.stem for path in (DOCS / "devices").glob("*.md")} | {"resistor"}

@@ -18,8 +18,8 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-_FRAGMENTS = {"docs/spice.md", "docs/fitting.md"}
-"""Pages whose blocks continue code of the reader, or run in an empty folder (test_fitting_page)."""
+_FRAGMENTS = {"docs/spice.md", "docs/fitting.md", "docs/plots.md"}
+"""Pages whose blocks continue code of the reader, or run in tests of their own (test_fitting_page, test_plot)."""
 
 
 def _name(page: Path) -> str:

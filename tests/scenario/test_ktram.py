@@ -92,7 +92,7 @@ def test_the_result_folder(tmp_path: Path) -> None:
 
 def test_there_is_nothing_to_cross_check(tmp_path: Path) -> None:
     scenario = cosim.load(file_of(tmp_path, "    - read: {tuples: [[0, 0]]}\n"))
-    with pytest.raises(InputError, match="has no circuit phases"):
+    with pytest.raises(InputError, match=r"names its backend by ktram\.core\.fidelity"):
         cosim.run(scenario, backend="ngspice")
 
 
@@ -151,3 +151,31 @@ def test_tiles_and_ktram_exclude_one_another(tmp_path: Path) -> None:
     assert [str(error) for error in errors] == [
         f"{file}:4:1: tiles: must not stand beside ktram; leave one of them out"
     ]
+
+
+def test_physical_fidelity_takes_time_and_energy_beside_a_baseline(tmp_path: Path) -> None:
+    body = (
+        "ktram:\n  core: {model: byte, init: low, read_noise: 0, fidelity: physical}\n"
+        "  circuit: {r_word_line: 2 ohm, top_conductance: 100 uS}\n  controller: {comparators: 1}\n  program:\n"
+    )
+    program = "    - classify: {data: iris, epochs: 1, encoder_epochs: 1, train_values: 9, test_values: 4, peers: false}\n"
+    file = file_of(tmp_path, program + "baseline: {}\n", body)
+    summary = cosim.run(cosim.load(file)).summary
+    (found,) = summary["operations"]
+    assert found["conductance_scale_s"] == pytest.approx(1e-4 / 255)
+    assert found["applied"] == ["operator_split"]
+    assert 0 < found["baseline_per_inference"]["joules"] < 1e-6
+    assert found["energy_j"] == pytest.approx(summary["energy"]["total_j"])
+    assert found["end_s"] == pytest.approx(
+        9 * found["per_training_step"]["seconds"] + 4 * found["per_inference"]["seconds"]
+    )
+    assert set(summary["energy"]["by_kind_j"]) == {"read", "feedback", "rank"}
+
+
+def test_a_circuit_belongs_to_physical_fidelity(tmp_path: Path) -> None:
+    body = "ktram:\n  circuit: {r_rail: 1 ohm}\n  program:\n"
+    with pytest.raises(InputError, match=r"ktram\.circuit: must be left out at fidelity ideal"):
+        cosim.run(cosim.load(file_of(tmp_path, "    - read: {tuples: [[0]]}\n", body)))
+    body = "ktram:\n  core: {fidelity: physical}\n  circuit: {r_rail: -1 ohm}\n  program:\n"
+    with pytest.raises(InputError, match="must be finite and not negative, not -1"):
+        cosim.load(file_of(tmp_path, "    - read: {tuples: [[0]]}\n", body))
