@@ -55,6 +55,10 @@ accept-updates: setup
 	$(BIN)/python benchmarks/updates.py --accept
 	$(BIN)/python -m pytest -m acceptance -s tests/crossbar/test_cache.py tests/crossbar/test_ports.py
 
+.PHONY: accept-operations
+accept-operations: setup
+	$(BIN)/python -m pytest -m acceptance -s -n0 tests/operations
+
 accept-converters: setup
 	$(BIN)/python benchmarks/scheduler.py --accept
 	$(BIN)/python -m pytest -m acceptance -s tests/components

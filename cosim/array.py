@@ -22,7 +22,7 @@ from cosim.crossbar.threads import single_threaded
 from cosim.devices.base import FloatArray
 from cosim.errors import InputError
 from cosim.hardware import ArraySpec, Hardware
-from cosim.mapping.encoding import differential
+from cosim.mapping.encoding import WeightSlices, differential, sliced
 from cosim.records import Trace
 from cosim.system import Read, System, Write
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Array:
-    """A matrix on two tiles (positive and negative parts), with periphery, time and energy.
+    """A matrix on two tiles (positive and negative parts), or two for each slice, with periphery, time and energy.
 
     Make one with `program`; `@` multiplies it with a vector or with the columns of a matrix.
     """
@@ -51,6 +51,7 @@ class Array:
         verify: Verify | None = None,
         backend: str = "behavioral",
         full_scale: float | None = None,
+        slices: WeightSlices | None = None,
     ) -> Array:
         """Program ``weights`` ``(outputs, inputs)`` with write-verify and return the array.
 
@@ -63,6 +64,9 @@ class Array:
             Part of the conductance range left free at the top.
         full_scale
             Input that drives the DAC to its top; by default the largest input of each product.
+
+        slices
+            Cut the weights into slices of bits, each on two tiles of its own.
 
         Raises
         ------
@@ -83,9 +87,15 @@ class Array:
         system = System(Trace(), seed)
         answering = find(backend)()
         backends = dict.fromkeys(PHASE_KINDS, answering)
-        tiles = [system.add_tile(name, sized, backends) for name in ("positive", "negative")]
+        ends = ("positive", "negative")
+        names = ends if slices is None else [f"{end}{k}" for k in range(slices.count) for end in ends]
+        tiles = [system.add_tile(name, sized, backends) for name in names]
         low, high = visible_range(tiles[0])
-        encoded = differential(matrix.T, low, low + (1 - headroom) * (high - low))
+        high = low + (1 - headroom) * (high - low)
+        if slices is None:
+            encoded = differential(matrix.T, low, high)
+        else:
+            encoded = sliced(matrix.T, low, high, slices, signed=True)
         set_pulse, reset_pulse = (ProgrammingPulse(*pulse) for pulse in pulses)
         scheme: Any = "gate" if sized.cell.gated else "V/2"
         rule = verify or Verify(pulses="adaptive-width")
@@ -115,7 +125,7 @@ class Array:
         if not np.all(np.isfinite(given)):
             raise InputError(f"x must hold finite numbers, not {given[~np.isfinite(given)][0]}")
         inputs = np.atleast_2d(given.T)
-        dac = self._system.tiles["positive"].periphery.dac
+        dac = next(iter(self._system.tiles.values())).periphery.dac
         low, high = dac.range
         if np.any(inputs < 0) and low >= 0:
             raise InputError(
@@ -126,7 +136,7 @@ class Array:
         exact = inputs @ self.weights.T
         first = len(self.trace.values)
         with single_threaded():
-            self._system.run([Read(("positive", "negative"), inputs, volts, self._decoding, exact)])
+            self._system.run([Read(tuple(self._system.tiles), inputs, volts, self._decoding, exact)])
         values = self.trace.values.column("value")[first:].reshape(exact.shape)
         return values[0] if given.ndim == 1 else values.T
 

@@ -238,6 +238,52 @@ def netlist(
 
 
 @app.command()
+def pulses(
+    scenario: Annotated[
+        Path, typer.Argument(metavar="SCENARIO", help="scenario file, or the result folder of a run")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", help="folder; default out/NAME/lines")] = None,
+    form: Annotated[
+        Literal["pwl", "csv"],
+        typer.Option("--format", help="pwl: time and voltage pairs; csv: also when a line floats"),
+    ] = "pwl",
+    kind: Annotated[
+        str, typer.Option(help="phases whose pulses are written: write, verify, read, with commas between")
+    ] = "write",
+    measured: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="a measured trace: time_s and voltage_v, or conductance_s"),
+    ] = None,
+    at: Annotated[
+        str, typer.Option(metavar="TILE.LINE", help="what was measured: a line, or a cell TILE.ROW.COLUMN")
+    ] = "",
+    set_: Sets = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write the waveform of every line for a bench generator, and lay a measured trace beside it.
+
+    Example: cosim pulses scenarios/v2_disturb.yaml --format csv
+    """
+    from cosim.scenario.line_waveforms import compare, waveforms
+
+    if (measured is None) != (not at):
+        raise InputError("--measured and --at belong together: the file, and the line or cell that it is of")
+    loaded = _load(scenario / "scenario.resolved.yaml" if scenario.is_dir() else scenario, set_)
+    folder = out or Path("out") / loaded.name / "lines"
+    found = waveforms(loaded, kind.split(","))
+    paths = found.write(folder, form)
+    if not quiet:
+        typer.echo(f"{len(paths) - 1} of {len(found.lines)} lines carry pulses: {paths[0]}")
+    if measured is not None:
+        comparison = compare(found, measured, at)
+        table, plot = comparison.write(folder)
+        if not quiet:
+            unit = comparison.unit
+            rms, largest = (quantity_text(value, unit) for value in (comparison.rms, comparison.largest))
+            typer.echo(f"{comparison.what}: deviation {rms} rms, {largest} at most: {table}, {plot}")
+
+
+@app.command()
 def devices(as_json: AsJson = False) -> None:
     """List device models and presets with their parameters, units and sources.
 

@@ -15,6 +15,7 @@ from cosim.components.adc import Adc
 from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
+from cosim.components.read_path import TransposedPeriphery
 from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
 from cosim.components.tile import LineCapacitance, Periphery
@@ -170,6 +171,7 @@ class Hardware:
     comparator: Comparator = field(default_factory=Comparator)
     temperature: Kelvin = 300.0
     variation: Variation = field(default_factory=Variation)
+    transposed: TransposedPeriphery | None = None
 
     def __post_init__(self) -> None:
         check(
@@ -183,7 +185,9 @@ class Hardware:
     @property
     def periphery(self) -> Periphery:
         """Converters, drivers, sense circuits and control."""
-        return Periphery(self.dac, self.adc, self.driver, self.sense, self.sequencer, self.comparator)
+        return Periphery(
+            self.dac, self.adc, self.driver, self.sense, self.sequencer, self.comparator, self.transposed
+        )
 
     def network(self, name: str) -> Network:
         """Return the network of one array of this hardware, called ``name``."""
@@ -212,20 +216,18 @@ class Hardware:
     def areas(self) -> dict[str, tuple[int, float, Formula]]:
         """Return units, area of one [m²] and its formula, by component; the ADC bank under ``adc``."""
         rows, columns = self.array.rows, self.array.columns
-        dac, adc, sense, shifter = self.dac, self.adc, self.sense, self.driver.level_shifter
+        shifter = self.driver.level_shifter
         parts = {
             "array": (rows * columns, *self._cell_area()),
-            "dac": (rows, dac.converter_area, Formula("rows * area * 2^(bits - 1)", f"area = {dac.area:.6g} m2, bits = {dac.bits}", "MNSIM 2.0, 1-bit DAC")),
             "driver": (rows + columns, self.driver.area, Formula("lines * area", f"area = {self.driver.area:.6g} m2", "hardware.driver.area")),
             "level shifters": (rows + columns, shifter.area, Formula("lines * area", f"area = {shifter.area:.6g} m2", "hardware.driver.level_shifter.area")),
-            "sense": (columns, sense.area, Formula("columns * area", f"area = {sense.area:.6g} m2", "hardware.sense.area")),
-            "sample-and-hold": (columns * sense.holds, sense.hold_area, Formula("columns * holds * hold_area", f"hold_area = {sense.hold_area:.6g} m2", "hardware.sense.hold_area")),
-            "mux": (columns, adc.mux.area, Formula("columns * area", f"area = {adc.mux.area:.6g} m2", "hardware.adc.mux.area")),
-            "adc": (adc.count, adc.converter_area, adc.area_formula()),
             "digital": (columns, self.sequencer.area, Formula("columns * area", f"area = {self.sequencer.area:.6g} m2", "hardware.sequencer.area")),
+            **_converter_areas(self.dac, self.sense, self.adc, rows, columns),
         }  # fmt: skip
-        if sense.kind == "comparator":
-            del parts["adc"], parts["mux"]
+        if self.transposed is not None:
+            other = self.transposed
+            part = _converter_areas(other.dac, other.sense, other.adc, columns, rows)
+            parts |= {f"transposed {name}": entry for name, entry in part.items()}
         return {name: part for name, part in parts.items() if part[1] > 0}
 
     def _cell_area(self) -> tuple[float, Formula]:
@@ -244,8 +246,15 @@ class Hardware:
             "sense leakage": (columns, self.sense.leakage), "adc leakage": (self.adc.count, self.adc.leakage),
             "digital leakage": (1, self.sequencer.leakage),
         }  # fmt: skip
+        if self.transposed is not None:
+            other = self.transposed
+            parts |= {
+                "transposed dac leakage": (columns, other.dac.leakage),
+                "transposed sense leakage": (rows, other.sense.leakage),
+                "transposed adc leakage": (other.adc.count, other.adc.leakage),
+            }
         return {
-            name: (units * power, Formula("units * leakage * time", f"{units} units, leakage = {power:.6g} W", f"hardware.{name.split()[0].replace('digital', 'sequencer')}.leakage"))
+            name: (units * power, Formula("units * leakage * time", f"{units} units, leakage = {power:.6g} W", f"hardware.{name.removesuffix(' leakage').replace(' ', '.').replace('digital', 'sequencer')}.leakage"))
             for name, (units, power) in parts.items()
             if power > 0
         }  # fmt: skip
@@ -253,3 +262,19 @@ class Hardware:
     def replace(self, **changes: object) -> Hardware:
         """Return the same hardware with some parts replaced."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+def _converter_areas(
+    dac: Dac, sense: Sense, adc: Adc, inputs: int, outputs: int
+) -> dict[str, tuple[int, float, Formula]]:
+    """Return what `Hardware.areas` does, of the converters of one way of reading."""
+    parts = {
+        "dac": (inputs, dac.converter_area, Formula("inputs * area * 2^(bits - 1)", f"area = {dac.area:.6g} m2, bits = {dac.bits}", "MNSIM 2.0, 1-bit DAC")),
+        "sense": (outputs, sense.area, Formula("outputs * area", f"area = {sense.area:.6g} m2", "hardware.sense.area")),
+        "sample-and-hold": (outputs * sense.holds, sense.hold_area, Formula("outputs * holds * hold_area", f"hold_area = {sense.hold_area:.6g} m2", "hardware.sense.hold_area")),
+        "mux": (outputs, adc.mux.area, Formula("outputs * area", f"area = {adc.mux.area:.6g} m2", "hardware.adc.mux.area")),
+        "adc": (adc.count, adc.converter_area, adc.area_formula()),
+    }  # fmt: skip
+    if sense.kind == "comparator":
+        del parts["adc"], parts["mux"]
+    return parts

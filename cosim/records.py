@@ -163,6 +163,19 @@ class ReadValue(NamedTuple):
     ideal: float
 
 
+class BitRecord(NamedTuple):
+    """One bit of a word that was read; ``margin_v``: distance from the reference on the right side [V], without noise."""
+
+    operation: int
+    tile: str
+    row: int
+    column: int
+    stored: int
+    read: int
+    current_a: float
+    margin_v: float
+
+
 class OperationRecord(NamedTuple):
     """One finished operation; ``details`` is what the summary says beside times and energy."""
 
@@ -365,7 +378,7 @@ class Table:
 class Trace:
     """Everything that happened in a run; reports read nothing else.
 
-    Tables: ``phases``, ``energies``, ``busy``, ``pulses``, ``outcomes``, ``conversions``, ``values``,
+    Tables: ``phases``, ``energies``, ``busy``, ``pulses``, ``outcomes``, ``conversions``, ``values``, ``bits``,
     ``instructions``.
     ``works`` holds what each read has computed, ``areas`` what takes area, ``converters`` the figures of each
     tile's ADC, ``cell_energies`` what was dissipated in each device of a tile [J], ``(rows, columns)``, ``cell_wear``
@@ -382,6 +395,7 @@ class Trace:
         self.outcomes = Table("outcomes", CellOutcome, folder)
         self.conversions = Table("conversions", ConversionRecord, folder)
         self.values = Table("values", ReadValue, folder)
+        self.bits = Table("bits", BitRecord, folder)
         self.instructions = Table("instructions", TimedInstruction, folder)
         self.operations: list[OperationRecord] = []
         self.works: dict[int, Work] = {}
@@ -400,7 +414,7 @@ class Trace:
         """Every table of the trace."""
         return (
             self.phases, self.energies, self.busy, self.pulses, self.outcomes, self.conversions, self.values,
-            self.instructions,
+            self.bits, self.instructions,
         )  # fmt: skip
 
     def frame(self, table: str = "phases") -> pd.DataFrame:

@@ -16,8 +16,8 @@ import numpy as np
 import simpy
 
 from cosim.components.bank import ConverterBank, Process, make_bank
-from cosim.components.coding import find_coding
-from cosim.components.maps import cell_maps
+from cosim.components.coding import Signed, find_coding
+from cosim.components.maps import run_maps
 from cosim.components.programming import Programming, Sweep, program_tile, visible_range
 from cosim.components.reading import Multiplication, Products, answer_together, multiply, prepare
 from cosim.components.tile import PHASE_KINDS, Tile, refusals, with_capacitance
@@ -158,8 +158,7 @@ class System:
                 progress(min(self._steps_before + within, total), total)
         finally:
             self.trace.end_fs = int(self.environment.now)
-            for name, conductance in before.items():
-                self.trace.maps[name] = cell_maps(self.tiles[name], conductance, self.trace.outcomes)
+            self.trace.maps.update(run_maps(self.tiles, before, self.trace.outcomes))
 
     def advance(self, steps: int) -> None:
         """Count steps of the running operation as done; programmed cells are counted by their outcomes."""
@@ -276,13 +275,36 @@ class Write(Operation):
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class Place(Operation):
+    """Give tiles their conductances without programming; ``targets`` ``(rows, columns)`` [S] as a read sees them."""
+
+    targets: Mapping[str, FloatArray]
+    op: str = "place"
+
+    @property
+    def target(self) -> str:
+        return "+".join(self.targets)
+
+    def process(self, system: System, index: int) -> Process:
+        error = 0.0
+        for name, wanted in self.targets.items():
+            tile = system.tiles[name]
+            tile.place(wanted)
+            error = max(error, float(np.abs(tile.seen_conductance() - wanted).max()))
+        yield system.environment.timeout(0)
+        return {"cells": sum(part.size for part in self.targets.values()), "error": {"max_s": error}}
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class Read(Operation):
     """Matrix-vector products of tiles, all tiles side by side for each input vector.
 
-    ``inputs`` ``(vectors, rows)``; an input of one is ``volts_per_input`` [V]. ``decoding`` None: the
-    results are the bit-line currents [A] of all tiles, one after the other. ``exact``
+    ``inputs`` ``(vectors, rows)``, or ``(vectors, columns)`` of a ``transposed`` read, whose results are those of the
+    transpose, from the word-line currents; an input of one is ``volts_per_input`` [V]. ``decoding`` None: the
+    results are the sensed currents [A] of all tiles, one after the other. ``exact``
     ``(vectors, outputs)`` is what the results are compared with; None: the ideal product of the
-    programmed conductances. ``coding``: see `cosim.components.coding`. ``profile`` ``(samples, rows)``: inputs
+    programmed conductances. ``coding``, ``signed``: see `cosim.components.coding`. ``profile`` ``(samples, rows)``: inputs
     from which a calibrated ADC range is taken; None: ``inputs``.
 
     ``together``: let a backend answer the array phases at once where it can; times and records are the same.
@@ -299,6 +321,8 @@ class Read(Operation):
     coding: str = "amplitude"
     profile: FloatArray | None = None
     together: bool = True
+    signed: Signed = "bipolar"
+    transposed: bool = False
     op: str = "read"
 
     @property
@@ -314,40 +338,64 @@ class Read(Operation):
         profile = voltage if self.profile is None else self.profile * self.volts_per_input
         tiles = [system.tiles[name] for name in self.tiles]
         coding = find_coding(self.coding)
-        jobs = [prepare(tile, index, coding, voltage, profile) for tile in tiles]
+        jobs = [
+            prepare(
+                tile, index, coding, voltage, profile, path=tile.path(self.transposed), signed=self.signed
+            )
+            for tile in tiles
+        ]
         if self.together:
             jobs = [answer_together(tile, job) for tile, job in zip(tiles, jobs, strict=True)]
-        results = [self._empty(tile, job) for tile, job in zip(tiles, jobs, strict=True)]
+        results = [self._empty(job) for job in jobs]
         before = [tile.over_compliance for tile in tiles]
-        for vectors in self._batches(tiles):
+        for vectors in self._batches(jobs):
             running = [
                 system.environment.process(multiply(tile, job, vectors, result))
                 for tile, job, result in zip(tiles, jobs, results, strict=True)
             ]
             yield simpy.AllOf(system.environment, running)
+            yield from self._shift_and_add(system, index, tiles[0], jobs[0], len(vectors))
             system.advance(len(vectors))
         exceeded = [tile.over_compliance - count for tile, count in zip(tiles, before, strict=True)]
         self._record_conversions(system, index, results)
         system.trace.works[index] = Work(
-            len(voltage), self.inputs.shape[1], self._outputs(tiles), self.coding, jobs[0].coded.phases
+            len(voltage), self.inputs.shape[1], self._outputs(jobs), self.coding, jobs[0].coded.phases
         )
         return self._details(system, index, voltage, jobs, results, exceeded)
 
-    def _empty(self, tile: Tile, job: Multiplication) -> Products:
-        columns, phases = tile.array.columns, job.coded.phases
-        kept = max(1, KEPT_CONVERSIONS // (phases * columns * len(self.tiles)))
-        return Products.empty(len(self.inputs), phases, columns, kept)
+    def _shift_and_add(
+        self, system: System, index: int, tile: Tile, job: Multiplication, vectors: int
+    ) -> Process:
+        """Join the slices of the weights: a tree of adders, through which vectors follow one another.
 
-    def _batches(self, tiles: Sequence[Tile]) -> list[range]:
+        Every output takes one addition less than there are slices; the last vector is done after all levels.
+        """
+        slices = 1 if self.decoding is None else self.decoding.slices
+        if slices == 1:
+            return
+        control, trace = tile.periphery.sequencer, system.trace
+        outputs = vectors * job.path.outputs
+        trace.formulas["shift-and-add"] = control.shift_and_add_formula()
+        energy = (slices - 1) * outputs * control.combine_energy
+        trace.energy(index, -1, tile.name, "shift-and-add", "combine", energy, "shift-and-add")
+        levels = math.ceil(math.log2(slices))
+        yield from tile.wait(index, "combine", "shift_and_add", levels * control.combine_time)
+
+    def _empty(self, job: Multiplication) -> Products:
+        outputs, phases = job.path.outputs, job.coded.phases
+        kept = max(1, KEPT_CONVERSIONS // (phases * outputs * len(self.tiles)))
+        return Products.empty(len(self.inputs), phases, outputs, kept)
+
+    def _batches(self, jobs: Sequence[Multiplication]) -> list[range]:
         """Return the vectors that run without waiting for one another: all where samples are held in turns."""
         count = len(self.inputs)
-        if all(tile.periphery.sense.holds > 1 for tile in tiles):
+        if all(job.path.sense.holds > 1 for job in jobs):
             return [range(count)]
         return [range(vector, vector + 1) for vector in range(count)]
 
-    def _outputs(self, tiles: Sequence[Tile]) -> int:
-        columns = [tile.array.columns for tile in tiles]
-        return sum(columns) if self.decoding is None else columns[0]
+    def _outputs(self, jobs: Sequence[Multiplication]) -> int:
+        outputs = [job.path.outputs for job in jobs]
+        return sum(outputs) if self.decoding is None else outputs[0]
 
     def _record_conversions(self, system: System, index: int, results: Sequence[Products]) -> None:
         """Append the conversions, vector by vector and tile by tile."""
@@ -375,12 +423,18 @@ class Read(Operation):
         )  # fmt: skip
 
     def _ideal(self, system: System, voltage: FloatArray) -> tuple[FloatArray, ...]:
-        return tuple(voltage @ system.tiles[name].seen_conductance() for name in self.tiles)
+        tiles = [system.tiles[name] for name in self.tiles]
+        return tuple(voltage @ tile.path(self.transposed).matrix(tile.seen_conductance()) for tile in tiles)
 
     def _results(self, voltage: FloatArray, currents: tuple[FloatArray, ...]) -> FloatArray:
         if self.decoding is None:
             return np.concatenate(currents, axis=1)
         return self.decoding.decode(currents, voltage, self.volts_per_input)
+
+    def _way(self) -> Details:
+        """Return how the read differs from a plain one."""
+        way: Details = {"transposed": True} if self.transposed else {}
+        return {**way, "signed": self.signed} if self.signed != "bipolar" else way
 
     def _details(
         self,
@@ -403,11 +457,10 @@ class Read(Operation):
             system.trace.warn(
                 f"operation {index}: {saturated[0]} DAC and {saturated[1]} ADC conversions saturated"
             )
-        periphery = [system.tiles[name].periphery for name in self.tiles]
         outcomes: Details = {}
-        if any(p.sense.kind == "comparator" for p in periphery):
+        if any(job.path.sense.kind == "comparator" for job in jobs):
             outcomes["metastable"] = sum(result.metastable for result in results)
-        if any(p.driver.compliance is not None for p in periphery):
+        if any(system.tiles[name].periphery.driver.compliance is not None for name in self.tiles):
             outcomes["over_compliance"] = sum(exceeded)
         return {
             "vectors": len(values),
@@ -415,6 +468,7 @@ class Read(Operation):
             "unit": "A" if self.decoding is None else "1",
             "dac_saturated": saturated[0],
             "adc_saturated": saturated[1],
+            **self._way(),
             **outcomes,
             "adc_range_v": [
                 [np.asarray(end).tolist() for end in (job.span.low, job.span.high)] for job in jobs

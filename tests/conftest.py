@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import settings
 
 from cosim import cli as command_line
+
+if TYPE_CHECKING:
+    from cosim.scenario.run import Result
 
 settings.register_profile("cosim", derandomize=True, database=None, deadline=None)
 settings.load_profile("cosim")
@@ -59,6 +62,16 @@ def cosim_process() -> Cli:
         return Answer(done.returncode, done.stdout, done.stderr)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    """The result of the quickstart and its folder, run once per worker."""
+    from cosim.scenario.load import load
+    from cosim.scenario.run import run
+
+    result = run(load(ROOT / "scenarios" / "quickstart.yaml"))
+    return result, result.save(tmp_path_factory.mktemp("quickstart"))
 
 
 @pytest.fixture(scope="session")

@@ -99,3 +99,16 @@ def test_zero_input(array: cosim.Array) -> None:
 def test_same_seed_same_bits() -> None:
     x = np.array([0.3, 0.6, 0.9])
     assert np.array_equal(cosim.Array.program(WEIGHTS) @ x, cosim.Array.program(WEIGHTS) @ x)
+
+
+def test_weights_in_slices() -> None:
+    """Two slices of two bits on four tiles: the same products, within the windows of write-verify."""
+    from cosim.mapping import WeightSlices
+
+    weights = np.array([[15.0, -3.0, 8.0], [-7.0, 12.0, 0.0]])
+    array = cosim.Array.program(weights, seed=1, slices=WeightSlices(4, 2))
+    x = np.array([1.0, 0.5, 0.25])
+    assert array @ x == pytest.approx(weights @ x, abs=0.03 * np.abs(weights).sum(axis=1).max())
+    summary = array.summary()
+    assert summary["operations"][0]["target"] == "positive0+negative0+positive1+negative1"
+    assert summary["energy"]["by_component_j"]["shift-and-add"] == pytest.approx(2 * 0.25e-12)

@@ -27,7 +27,7 @@ MOVED: float = 0.01
 """Change of the conductance, of its range, that counts as moved."""
 _LOOP_STEPS, _SURVEY_STEPS, _CYCLES = 400, 100, 2
 _SURVEYED: FloatArray = 4.0 * 2.0 ** np.arange(16.0)
-_COVERED, _ENOUGH = 0.8, 0.9
+_COVERED, _ENOUGH, _SEEN, _MORE = 0.8, 0.9, 0.3, 0.02
 _STRENGTHS = np.linspace(0.4, 1.6, 25)
 _SHORTEST, _LONGEST = 1e-6, 1e9
 _DRAWN_CELLS = 64
@@ -104,13 +104,15 @@ def loop(device: DeviceModel, drive: Drive, temperature: float) -> Table:
     conductance covers 80 % of the largest part that it covers in any of them.
     """
     width = float(np.sqrt(drive.set_pulse[1] * drive.reset_pulse[1]))
-    covered = np.zeros(0)
+    covered, span = np.zeros(1), _span(device)
     for some in _SURVEYED.reshape(4, 4):  # long periods cost much where a model steps per pulse
-        surveyed = _sine(device, drive, width * some, temperature, _SURVEY_STEPS)[1]
+        surveyed, before = _sine(device, drive, width * some, temperature, _SURVEY_STEPS)[1], covered.max()
         covered = np.append(covered, np.ptp(surveyed, axis=0))
-        if covered.max() >= _ENOUGH * _span(device):
+        if covered.max() >= _ENOUGH * span or (
+            before > _SEEN * span and covered.max() < before + _MORE * span
+        ):
             break
-    period = width * float(_SURVEYED[np.argmax(covered >= _COVERED * covered.max())])
+    period = width * float(_SURVEYED[np.argmax(covered[1:] >= _COVERED * covered.max())])
     voltage, conductance, current = _sine(device, drive, np.array([period]), temperature, _LOOP_STEPS)
     time = period * np.arange(_LOOP_STEPS + 1) / _LOOP_STEPS
     return {

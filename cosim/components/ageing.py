@@ -49,7 +49,7 @@ class Ageing:
         self._wear: tuple[FloatArray, FloatArray] = np.ones(shape), np.ones(shape)
         self._deviation = drawn_deviations(shape, rng)
         self._exponent = np.zeros(shape)
-        self._note(state, np.ones(shape, dtype=np.bool_))
+        self.note(state)
         self._remake()
 
     def _note(self, state: FloatArray, cells: NDArray[np.bool_]) -> None:
@@ -58,6 +58,15 @@ class Ageing:
             share = self.device.conductance(state) / self._highest
             found = np.where(self._free, self._retention.exponents(self._deviation, share), 0.0)
             self._exponent = np.where(cells, found, self._exponent)
+
+    def renew(self, now_s: float) -> None:
+        """Begin the drift of all cells anew at ``now_s`` [s], with the wear that they have; then `note` their states."""
+        self._factor, self._programmed_s = np.ones(self._factor.shape), np.full(self._factor.shape, now_s)
+        self._remake()
+
+    def note(self, state: FloatArray) -> None:
+        """Take the conductances of all cells as those from which they drift."""
+        self._note(state, np.ones(self._factor.shape, dtype=np.bool_))
 
     def _factor_at(self, now_s: float) -> FloatArray:
         if self._retention is None:

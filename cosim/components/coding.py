@@ -9,6 +9,9 @@ and widths that the DAC can make, and the results of its phases are added with w
 * ``pwm``: one phase, full amplitude for ``code`` slots out of ``2^B - 1``; the charge is measured;
 * ``split-pwm``: the same for the upper and the lower half of the code, in two phases.
 
+Signed inputs go through a bipolar DAC in one pass, or in two passes of magnitudes, first the positive inputs and then
+the negative ones, whose results count negative: twice the array phases, and DACs that need one polarity.
+
 Sources: A. Shafiee et al., ISCA 2016 (ISAAC, bit-serial); W. Wan et al., Nature 608 (2022) 504 (NeuRRAM, bits and
 pulses); S. Jain et al., IEEE TVLSI 31 (2023) 114 (PWM and split PWM). A package brings a coding of its own
 through the entry-point group ``cosim.input_codings``.
@@ -16,12 +19,13 @@ through the entry-point group ``cosim.input_codings``.
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +35,9 @@ from cosim.devices.base import FloatArray
 from cosim.devices.registry import unknown
 from cosim.errors import UnknownNameError
 from cosim.records import Formula
+
+Signed = Literal["bipolar", "two-pass"]
+"""How signed inputs are driven."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,3 +199,44 @@ def find_coding(name: str) -> InputCoding:
     if name not in known:
         raise UnknownNameError(unknown("input coding", name, known))
     return known[name]()
+
+
+def encode(coding: InputCoding, dac: Dac, voltage: FloatArray, signed: Signed = "bipolar") -> CodedInputs:
+    """Return the array phases for wanted voltages ``(vectors, inputs)`` [V].
+
+    ``signed``: ``two-pass`` drives positive and negative inputs one after the other, each by its
+    magnitude, while the other lines are at 0 V.
+    """
+    if signed == "bipolar":
+        return coding.encode(dac, voltage)
+    positive, negative = (_driven(coding, dac, part) for part in _magnitudes(voltage))
+
+    def both(first: NDArray[np.int64] | None, second: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+        return None if first is None or second is None else np.concatenate((first, second))
+
+    return CodedInputs(
+        np.concatenate((positive.amplitude, negative.amplitude)), both(positive.slots, negative.slots),
+        both(positive.spans, negative.spans), np.concatenate((positive.weights, -negative.weights)),
+        positive.saturated + negative.saturated,
+    )  # fmt: skip
+
+
+def profile_phases(
+    coding: InputCoding, dac: Dac, voltage: FloatArray, signed: Signed = "bipolar"
+) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Return what `InputCoding.profile` does, of both passes where there are two."""
+    if signed == "bipolar":
+        return coding.profile(dac, voltage)
+    samples, phases = zip(*(coding.profile(dac, part) for part in _magnitudes(voltage)), strict=True)
+    return np.concatenate(samples), np.concatenate(phases)
+
+
+def _magnitudes(voltage: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return positive and negative part, both not negative."""
+    return np.maximum(voltage, 0.0), np.maximum(-voltage, 0.0)
+
+
+def _driven(coding: InputCoding, dac: Dac, part: FloatArray) -> CodedInputs:
+    """Return the phases of one pass: lines without an input stay at 0 V, also where that is no level of the DAC."""
+    coded = coding.encode(dac, part)
+    return dataclasses.replace(coded, amplitude=np.where(part > 0, coded.amplitude, 0.0))

@@ -7,34 +7,49 @@ ask for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
 from cosim.components.tile import Tile
 from cosim.crossbar.solver import solve
 from cosim.devices.base import FloatArray
+from cosim.records import Table
 
 MAX_SOLVED = 1 << 16
 """Cells of the largest array whose voltage drops are computed."""
 
 
-def cell_maps(tile: Tile, before: FloatArray, outcomes: Iterable[tuple[Any, ...]]) -> dict[str, FloatArray]:
+def run_maps(
+    tiles: Mapping[str, Tile], before: Mapping[str, FloatArray], outcomes: Table
+) -> dict[str, dict[str, FloatArray]]:
+    """Return the maps of every tile by name.
+
+    ``before`` ``(rows, columns)`` [S]: conductances at the start; ``outcomes``: the table of `CellOutcome`.
+    """
+    where = outcomes.column("tile")
+    row, column, device = (outcomes.column(name) for name in ("row", "column", "device_s"))
+    found = {}
+    for name, tile in tiles.items():
+        own = where == name
+        reference = before[name].copy()
+        if len(outcomes):
+            reference[row[own], column[own]] = device[own]  # of several outcomes of a cell the last one stays
+        found[name] = cell_maps(tile, before[name], reference)
+    return found
+
+
+def cell_maps(tile: Tile, before: FloatArray, reference: FloatArray) -> dict[str, FloatArray]:
     """Return the maps of a tile by name.
 
     ``conductance_before_s``, ``conductance_after_s`` [S]; ``moved_unasked``: what a cell moved since its last
     verify, or in the run where it was not programmed, in fractions of the device's range; ``word_line_drop_v``,
     ``bit_line_drop_v`` [V] for arrays of at most `MAX_SOLVED` cells with resistive lines.
 
-    ``before`` ``(rows, columns)`` [S]: conductances at the start; ``outcomes``: rows of `CellOutcome`.
+    ``before``, ``reference`` ``(rows, columns)`` [S]: conductances at the start, and where programming left them.
     """
     after = tile.conductance()
     low, high = (float(np.mean(bound)) for bound in tile.array.device.conductance_range())
-    reference = before.copy()
-    for row in outcomes:
-        if row[1] == tile.name:
-            reference[row[2], row[3]] = row[6]
     maps = {
         "conductance_before_s": before,
         "conductance_after_s": after,

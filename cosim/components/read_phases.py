@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.components.bank import Process
+from cosim.components.read_path import ReadPath
 from cosim.components.tile import Tile
 from cosim.crossbar.backend import PhaseResult
 from cosim.crossbar.drive import GroupedDrives, Waveform, distinct, grouped, level, pulse
@@ -57,17 +58,20 @@ class ReadTiming:
         return self.rise + self.hold
 
 
-def adc_range(tile: Tile, currents: FloatArray, window_s: float | None = None) -> AdcRange:
-    """Return the ADC range for an operation from a profile of bit-line currents [A], ``(samples, columns)``.
+def adc_range(
+    tile: Tile, currents: FloatArray, window_s: float | None = None, path: ReadPath | None = None
+) -> AdcRange:
+    """Return the ADC range for an operation from a profile of sensed currents [A], ``(samples, outputs)``.
 
     A fixed range is taken as it is; ``calibrated`` spans from 0 V (or the most negative value) to the
     largest one, or as ``adc.calibration`` says: by percentile, one range or one for each column.
-    ``window_s``: see `ReadTiming`; that of `read_timing` unless given.
+    ``window_s``: see `ReadTiming`; that of `read_timing` unless given. ``path``: forward unless given.
     """
-    adc = tile.periphery.adc
+    path = path or tile.forward
+    adc = path.adc
     if not isinstance(adc.range, str):
         return AdcRange(adc.range[0], adc.range[1], calibrated=False)
-    gain = tile.periphery.sense.transfer(read_timing(tile).window_s if window_s is None else window_s)
+    gain = path.sense.transfer(read_timing(tile, path).window_s if window_s is None else window_s)
     low, high = adc.calibration.span(np.asarray(currents) * gain)
     high = np.where(high > low, high, low + gain * 1e-9)
     if not high.ndim:
@@ -75,41 +79,42 @@ def adc_range(tile: Tile, currents: FloatArray, window_s: float | None = None) -
     return AdcRange(low, high, calibrated=True)
 
 
-def line_settling(tile: Tile) -> float:
+def line_settling(tile: Tile, path: ReadPath | None = None) -> float:
     """Return the time [s] for the lines to settle to the bits of the ADC, by their delay.
 
     (B + 1) ln 2 times the Elmore delay of word and bit line.
     """
-    array, c = tile.array, tile.capacitance
+    path = path or tile.forward
+    array, c = path.array, tile.capacitance
     word = array.r_left + float(array.word_segments[0].sum()) / 2
     bit = array.r_bottom + float(array.bit_segments[:, 0].sum()) / 2
-    return (tile.periphery.adc.bits + 1) * math.log(2) * (word * c.word + bit * c.bit)
+    return (path.adc.bits + 1) * math.log(2) * (word * c.word + bit * c.bit)
 
 
-def _settled(tile: Tile) -> tuple[int, str]:
+def _settled(tile: Tile, path: ReadPath) -> tuple[int, str]:
     """Return the time from the end of the edge to the strobe [fs], and where it comes from.
 
     Self-timed on charged lines: the latest strobe, at which they have settled to a thousandth of the window.
     """
-    sense, dac = tile.periphery.sense, femtoseconds(tile.periphery.dac.settling)
+    sense, dac = path.sense, femtoseconds(path.dac.settling)
     if sense.self_timed:
         latest = (
-            tile.settling.upper * math.log(_SETTLED / sense.window) if tile.network.has_capacitance else 0.0
+            path.settling.upper * math.log(_SETTLED / sense.window) if tile.network.has_capacitance else 0.0
         )
         return femtoseconds(latest) + femtoseconds(tile.periphery.comparator.delay) + dac, "self-timed"
     if sense.strobe is not None:
         return femtoseconds(float(sense.strobe)), "sense.strobe"
     if isinstance(sense.settling, str):
-        return femtoseconds(tile.settling.settling_time(tile.periphery.adc.bits)) + dac, "network settling"
-    lines = femtoseconds(line_settling(tile))
+        return femtoseconds(path.settling.settling_time(path.adc.bits)) + dac, "network settling"
+    lines = femtoseconds(line_settling(tile, path))
     return femtoseconds(sense.settling) + lines + dac, "sense.settling + line settling"
 
 
-def read_timing(tile: Tile) -> ReadTiming:
+def read_timing(tile: Tile, path: ReadPath | None = None) -> ReadTiming:
     """Return the timing that the components give: edges, settling of lines, DAC and sense, sample-and-hold."""
-    p = tile.periphery
-    rise, fall, sample = (femtoseconds(t) for t in (p.driver.rise, p.driver.fall, p.sense.sample_time))
-    settled, origin = _settled(tile)
+    path, driver = path or tile.forward, tile.periphery.driver
+    rise, fall, sample = (femtoseconds(t) for t in (driver.rise, driver.fall, path.sense.sample_time))
+    settled, origin = _settled(tile, path)
     hold = max(settled, 1)
     window = seconds(hold + sample) + seconds(rise + fall) / 2
     if origin != "self-timed":
@@ -117,32 +122,36 @@ def read_timing(tile: Tile) -> ReadTiming:
     return ReadTiming(rise, hold, sample, fall, origin, window)
 
 
-def width_timing(tile: Tile, span: int) -> ReadTiming:
+def width_timing(tile: Tile, span: int, path: ReadPath | None = None) -> ReadTiming:
     """Return the timing of a phase in which lines are driven for up to ``span`` slots.
 
     A line that is driven for n slots has a plateau of n slots less half of both edges, so that its charge
     is that of n slots at full amplitude. Raises `DeviceError` where a slot is shorter than that.
     """
-    p, plain = tile.periphery, read_timing(tile)
-    slot = femtoseconds(p.dac.slot)
+    path = path or tile.forward
+    plain = read_timing(tile, path)
+    slot = femtoseconds(path.dac.slot)
     edges = (plain.rise + plain.fall) // 2
     if slot <= edges:
         raise DeviceError(
-            f"dac.slot: must be longer than half of both edges, {seconds(edges):g} s, not {p.dac.slot:g} s"
+            f"dac.slot: must be longer than half of both edges, {seconds(edges):g} s, not {path.dac.slot:g} s"
         )
     hold = span * slot - edges + plain.fall + plain.hold
     return ReadTiming(
         plain.rise, hold, plain.sample, plain.fall,
-        f"dac.slot * codes + {_settled(tile)[1]} + sense.sample_time + edges", seconds(span * slot), slot,
+        f"dac.slot * codes + {_settled(tile, path)[1]} + sense.sample_time + edges", seconds(span * slot), slot,
     )  # fmt: skip
 
 
-def read_drives(tile: Tile, voltage: FloatArray, rows: range, timing: ReadTiming) -> GroupedDrives:
-    """Return the drives of a read: ``voltage`` [V] on the word lines, bit lines at virtual ground.
+def read_drives(
+    tile: Tile, voltage: FloatArray, rows: range, timing: ReadTiming, path: ReadPath | None = None
+) -> GroupedDrives:
+    """Return the drives of a read: ``voltage`` [V] on the driven lines, the sensed ones at virtual ground.
 
-    ``rows`` are the rows whose gates are on (1T1R).
+    ``rows`` are the rows whose gates are on (1T1R); ``path``: forward unless given.
     """
-    return _drives(tile, voltage, np.full(len(voltage), timing.hold + timing.sample), rows, timing)
+    widths = np.full(len(voltage), timing.hold + timing.sample)
+    return _drives(tile, voltage, widths, rows, timing, path or tile.forward)
 
 
 def row_drives(tile: Tile, row: int, voltage: float, timing: ReadTiming) -> GroupedDrives:
@@ -156,17 +165,19 @@ def row_drives(tile: Tile, row: int, voltage: float, timing: ReadTiming) -> Grou
     return GroupedDrives(network, (level(0.0), shape), group, gates)
 
 
-def width_drives(tile: Tile, voltage: FloatArray, slots: FloatArray, timing: ReadTiming) -> GroupedDrives:
-    """Return the drives of a read by widths: ``slots`` per word line, all rows selected."""
+def width_drives(
+    tile: Tile, voltage: FloatArray, slots: FloatArray, timing: ReadTiming, path: ReadPath
+) -> GroupedDrives:
+    """Return the drives of a read by widths: ``slots`` per driven line, all rows selected."""
     edges = (timing.rise + timing.fall) // 2
     widths = np.asarray(slots, dtype=np.int64) * timing.slot - edges
-    return _drives(tile, voltage, widths, range(tile.array.rows), timing)
+    return _drives(tile, voltage, widths, range(tile.array.rows), timing, path)
 
 
 def _drives(
-    tile: Tile, voltage: FloatArray, widths: NDArray[np.int64], rows: range, timing: ReadTiming
-) -> GroupedDrives:
-    network, array = tile.network, tile.array
+    tile: Tile, voltage: FloatArray, widths: NDArray[np.int64], rows: range, timing: ReadTiming, path: ReadPath
+) -> GroupedDrives:  # fmt: skip
+    network, array = path.network, tile.array
     widths = np.where(voltage == 0, 0, widths)
     pairs, number = np.unique(np.array((voltage, widths)), axis=1, return_inverse=True)
     waveforms = [
@@ -176,34 +187,51 @@ def _drives(
         for amplitude, width in pairs.T.tolist()
     ]
     group = np.full(len(network.nets), len(waveforms), dtype=np.intp)
-    group[network.ends[0].left] = number.reshape(-1)
+    group[path.driven] = number.reshape(-1)
     on = level(array.cell.gate_voltage)
     gates = {} if array.gates is None else {array.gates[row]: on for row in rows}
     return GroupedDrives(network, (*waveforms, level(0.0)), group, gates)
 
 
 def sense_energy(
-    tile: Tile, operation: int, phase: int, kind: str, result: PhaseResult, columns: int
+    tile: Tile,
+    operation: int,
+    phase: int,
+    kind: str,
+    result: PhaseResult,
+    outputs: int,
+    path: ReadPath | None = None,
 ) -> None:
     """Account the sense circuits of a phase: bias, supply current, samples."""
-    nets = tile.network.net_index
-    sensed = list(map(nets.__getitem__, filter(None, tile.array.bottom or ())))
-    charge = float(np.abs(result.net_charge[sensed]).sum())
-    account_sense(tile, operation, phase, kind, charge, result.duration_fs, columns)
+    path = path or tile.forward
+    charge = float(np.abs(result.net_charge[path.sensed]).sum())
+    account_sense(tile, operation, phase, kind, charge, result.duration_fs, outputs, path)
 
 
 def account_sense(
-    tile: Tile, operation: int, phase: int, kind: str, charge: float, duration_fs: int, columns: int
+    tile: Tile,
+    operation: int,
+    phase: int,
+    kind: str,
+    charge: float,
+    duration_fs: int,
+    outputs: int,
+    path: ReadPath | None = None,
 ) -> None:
-    """Account the sense circuits of ``columns`` columns for a phase; ``charge`` of all bit lines [C]."""
-    sense = tile.periphery.sense
+    """Account the sense circuits of ``outputs`` lines for a phase; ``charge`` of all sensed lines [C]."""
+    path = path or tile.forward
+    sense = path.sense
+
+    def energy(component: str, energy_j: float) -> None:
+        tile.energy(operation, phase, path.component(component), kind, energy_j)
+
     if sense.kind != "voltage-divider":
-        tile.energy(operation, phase, "sense bias", kind, columns * sense.bias_power * seconds(duration_fs))
+        energy("sense bias", outputs * sense.bias_power * seconds(duration_fs))
     if sense.supply_component is not None:
-        tile.energy(operation, phase, sense.supply_component, kind, sense.supply_voltage_ratio * charge)
-    tile.energy(operation, phase, "sense sample", kind, columns * sense.sample_energy)
+        energy(sense.supply_component, sense.supply_voltage_ratio * charge)
+    energy("sense sample", outputs * sense.sample_energy)
     if sense.self_timed:
-        power = columns * tile.periphery.comparator.power
+        power = outputs * tile.periphery.comparator.power
         tile.energy(operation, phase, "comparator", kind, power * seconds(duration_fs))
 
 
@@ -213,7 +241,8 @@ def charging_energy(
     """Account C·V² of every line that swings in a phase (not where the network itself has capacitance)."""
     if tile.network.has_capacitance:
         return
-    c, ends, by_group = tile.capacitance, tile.network.ends[0], grouped(tile.network, drives)
+    network = drives.network if isinstance(drives, GroupedDrives) else tile.network
+    c, ends, by_group = tile.capacitance, network.ends[0], grouped(network, drives)
     for component, nets, capacitance in (
         ("word-line charging", ends.left, c.word), ("bit-line charging", ends.bottom, c.bit),
     ):  # fmt: skip

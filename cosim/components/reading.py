@@ -1,4 +1,4 @@
-"""Reads: word-line codes in, bit-line currents out, through DAC, array, sense and shared ADCs.
+"""Reads: codes in, line currents out, through DAC, array, sense and shared ADCs, forward or transposed.
 
 A product is one array phase or several, as its input coding says. Each is: DAC conversion, edge, settling,
 sample-and-hold, edge back, ADC conversions of all columns on the bank's converters, digital combination. With
@@ -17,7 +17,8 @@ import numpy as np
 import simpy
 
 from cosim.components.bank import Process
-from cosim.components.coding import CodedInputs, InputCoding
+from cosim.components.coding import CodedInputs, InputCoding, Signed, encode, profile_phases
+from cosim.components.read_path import ReadPath
 from cosim.components.read_phases import (
     AdcRange,
     ReadTiming,
@@ -44,19 +45,22 @@ def convert_inputs(tile: Tile, operation: int, kind: str, voltage: FloatArray) -
     """Let the word-line DACs convert amplitudes; returns the voltages that they make and the saturation count."""
     actual, saturated = tile.periphery.dac.convert(voltage)
     driven = np.flatnonzero(np.asarray(voltage) != 0)
-    yield from _dac(tile, operation, kind, driven, tile.periphery.dac.energy, "dac")
+    yield from _dac(tile, operation, kind, driven, tile.periphery.dac.energy, "dac", tile.forward)
     return actual, saturated
 
 
-def _dac(tile: Tile, operation: int, kind: str, driven: np.ndarray, energy: float, formula: str) -> Process:
-    start, duration = tile.now, femtoseconds(tile.periphery.dac.latency)
-    name = f"{tile.name}.dac"
-    tile.trace.capacities.setdefault(name, tile.array.rows)
+def _dac(
+    tile: Tile, operation: int, kind: str, driven: np.ndarray, energy: float, formula: str, path: ReadPath
+) -> Process:
+    start, duration = tile.now, femtoseconds(path.dac.latency)
+    component = path.component("dac")
+    name = f"{tile.name}.{component.replace(' ', '_')}"
+    tile.trace.capacities.setdefault(name, path.inputs)
     first, units = (int(driven[0]), len(driven)) if len(driven) else (0, 1)
     tile.trace.busy.append(
         BusyRecord(name, first, operation, "convert", start, start, start + duration, 1, units)
     )
-    tile.energy(operation, -1, "dac", kind, units * energy, formula)
+    tile.energy(operation, -1, component, kind, units * energy, formula)
     yield tile.environment.timeout(duration)
 
 
@@ -67,33 +71,39 @@ def convert_outputs(
 
     The currents are those of neighbouring columns, ``column`` the first of them.
     """
-    codes, _ = yield from _convert(tile, operation, kind, currents, span, read_timing(tile), column)
+    path = tile.forward
+    codes, _ = yield from convert(tile, operation, kind, currents, span, read_timing(tile), path, column)
     return codes
 
 
-def _convert(
-    tile: Tile, operation: int, kind: str, currents: FloatArray, span: AdcRange, timing: ReadTiming, column: int = 0,
+def convert(
+    tile: Tile, operation: int, kind: str, currents: FloatArray, span: AdcRange, timing: ReadTiming, path: ReadPath,
+    column: int = 0,
 ) -> Process:  # fmt: skip
-    """Sense and convert mean currents [A]; returns the `Codes` and how many were metastable."""
-    adc, sense = tile.periphery.adc, tile.periphery.sense
-    rng = tile.draws("sense") if sense.random else None
-    voltage = sense.output(currents, timing.window_s, rng)
+    """Sense and convert mean currents [A] of neighbouring lines of a way, ``column`` the first of them.
+
+    Returns the `Codes` (values in volts) and how many were metastable.
+    """
+    adc, sense = path.adc, path.sense
+    rng = tile.draws(path.component("sense")) if sense.random else None
+    voltage = sense.output(currents, timing.window_s, rng) + path.offsets(column, len(currents))
     sampled = tile.now - timing.fall
     if sense.kind == "comparator":
         codes, unsure = sense.decide(voltage, rng)
-        yield from tile.wait(operation, "convert", "comparators", sense.resolve_time)
-        tile.energy(operation, -1, "comparator", kind, len(currents) * sense.decision_energy)
+        comparators = path.component("comparators").replace(" ", "_")
+        yield from tile.wait(operation, "convert", comparators, sense.resolve_time)
+        tile.energy(operation, -1, path.component("comparator"), kind, len(currents) * sense.decision_energy)
         return codes, unsure
-    starts = yield from tile.adc_bank.serve(
+    starts = yield from path.adc_bank.serve(
         operation, "convert", len(currents), adc.interval_fs, latency_fs=adc.latency_fs, owner=tile.name,
-        places=(column, tile.array.columns),
+        places=(column, path.outputs),
     )  # fmt: skip
     if sense.hold_leakage:
         voltage = sense.held(voltage, np.array([seconds(start - sampled) for start in starts]))
-    rng = tile.draws("adc") if adc.errors.random else None
+    rng = tile.draws(path.component("adc")) if adc.errors.random else None
     codes = adc.convert(voltage, span.low, span.high, rng)
-    tile.energy(operation, -1, "adc", kind, len(currents) * adc.conversion_energy)
-    tile.energy(operation, -1, "mux", kind, len(currents) * adc.mux.energy)
+    tile.energy(operation, -1, path.component("adc"), kind, len(currents) * adc.conversion_energy)
+    tile.energy(operation, -1, path.component("mux"), kind, len(currents) * adc.mux.energy)
     return codes, 0
 
 
@@ -119,9 +129,10 @@ class Together(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Multiplication:
-    """The products of one read operation on one tile: coded inputs, ADC range, timing by phase."""
+    """The products of one read operation on one tile: way, coded inputs, ADC range, timing by phase."""
 
     operation: int
+    path: ReadPath
     coding: InputCoding
     coded: CodedInputs
     span: AdcRange
@@ -131,9 +142,9 @@ class Multiplication:
 
 @dataclass(slots=True, eq=False)
 class Products:
-    """Results of a tile: currents as measured ``(vectors, columns)`` [A]; what was converted, for the first vectors.
+    """Results of a tile: currents as measured ``(vectors, outputs)`` [A]; what was converted, for the first vectors.
 
-    ``sampled``, ``codes``, ``values``, ``outside`` have the shape ``(kept vectors, phases, columns)``.
+    ``sampled``, ``codes``, ``values``, ``outside`` have the shape ``(kept vectors, phases, outputs)``.
     """
 
     currents: FloatArray
@@ -145,58 +156,70 @@ class Products:
     metastable: int = 0
 
     @classmethod
-    def empty(cls, vectors: int, phases: int, columns: int, kept: int) -> Products:
+    def empty(cls, vectors: int, phases: int, outputs: int, kept: int) -> Products:
         """Return results of which nothing is known yet; the conversions of ``kept`` vectors are kept."""
-        shape = (min(kept, vectors), phases, columns)
+        shape = (min(kept, vectors), phases, outputs)
         return cls(
-            np.zeros((vectors, columns)), np.zeros(shape), np.zeros(shape, dtype=np.int64), np.zeros(shape),
+            np.zeros((vectors, outputs)), np.zeros(shape), np.zeros(shape, dtype=np.int64), np.zeros(shape),
             np.zeros(shape, dtype=np.bool_),
         )  # fmt: skip
 
 
 def prepare(
-    tile: Tile, operation: int, coding: InputCoding, voltage: FloatArray, profile: FloatArray
+    tile: Tile,
+    operation: int,
+    coding: InputCoding,
+    voltage: FloatArray,
+    profile: FloatArray,
+    *,
+    path: ReadPath | None = None,
+    signed: Signed = "bipolar",
 ) -> Multiplication:
-    """Return the products of wanted word-line voltages ``(vectors, rows)`` [V] on a tile.
+    """Return the products of wanted voltages of the driven lines ``(vectors, inputs)`` [V] on a tile.
 
-    ``profile``: voltages of the same kind, from which a calibrated ADC range is taken.
+    ``profile``: voltages of the same kind, from which a calibrated ADC range is taken. ``path``: forward unless
+    given. ``signed``: see `cosim.components.coding`.
     """
-    dac, sense = tile.periphery.dac, tile.periphery.sense
-    coded = coding.encode(dac, voltage)
-    times = timings(tile, coding, coded)
-    samples, phase = coding.profile(dac, profile)
-    gain = np.array([sense.transfer(timing.window_s) for timing in times])
-    currents = (samples @ tile.seen_conductance()) * (gain / gain[0])[phase][:, None]
-    return Multiplication(operation, coding, coded, adc_range(tile, currents, times[0].window_s), times)
+    path = path or tile.forward
+    coded = encode(coding, path.dac, voltage, signed)
+    times = timings(tile, coding, coded, path)
+    samples, phase = profile_phases(coding, path.dac, profile, signed)
+    gain = np.array([path.sense.transfer(timing.window_s) for timing in times])
+    currents = (samples @ path.matrix(tile.seen_conductance())) * (gain / gain[0])[phase][:, None]
+    span = adc_range(tile, currents, times[0].window_s, path)
+    return Multiplication(operation, path, coding, coded, span, times)
 
 
-def timings(tile: Tile, coding: InputCoding, coded: CodedInputs) -> tuple[ReadTiming, ...]:
+def timings(
+    tile: Tile, coding: InputCoding, coded: CodedInputs, path: ReadPath | None = None
+) -> tuple[ReadTiming, ...]:
     """Return the timing of every array phase of a product.
 
     Raises `DeviceError` where the sense circuit cannot measure what the coding gives.
     """
-    kind = tile.periphery.sense.kind
+    path = path or tile.forward
+    kind = path.sense.kind
     if coding.by_charge and kind != "integrator":
         raise DeviceError(
             f"sense.kind: must be integrator for coding {coding.name}, whose result is a charge, not {kind}"
         )
     if coded.spans is None:
-        return (read_timing(tile),) * coded.phases
-    return tuple(width_timing(tile, int(span)) for span in coded.spans)
+        return (read_timing(tile, path),) * coded.phases
+    return tuple(width_timing(tile, int(span), path) for span in coded.spans)
 
 
 def multiply(tile: Tile, job: Multiplication, vectors: range, results: Products) -> Process:
     """Run the products of some vectors, phase by phase; fills ``results``."""
     pending: deque[simpy.Process] = deque()
-    dac = tile.periphery.dac
-    energy, key = job.coding.energy(dac), f"dac {job.coding.name}"
-    tile.trace.formulas.setdefault(f"{tile.name}/{key}", job.coding.formula(dac))
+    path = job.path
+    energy, key = job.coding.energy(path.dac), f"{path.component('dac')} {job.coding.name}"
+    tile.trace.formulas.setdefault(f"{tile.name}/{key}", job.coding.formula(path.dac))
     for vector in vectors:
         for phase in range(job.coded.phases):
-            while len(pending) >= tile.periphery.sense.holds:
+            while len(pending) >= path.sense.holds:
                 yield pending.popleft()
-            amplitude = job.coded.amplitude[phase, vector]
-            yield from _dac(tile, job.operation, "convert", np.flatnonzero(amplitude), energy, key)
+            driven = np.flatnonzero(job.coded.amplitude[phase, vector])
+            yield from _dac(tile, job.operation, "convert", driven, energy, key, path)
             sampled = yield from _array_phase(tile, job, vector, phase)
             pending.append(tile.environment.process(_finish(tile, job, vector, phase, sampled, results)))
     while pending:
@@ -204,26 +227,25 @@ def multiply(tile: Tile, job: Multiplication, vectors: range, results: Products)
 
 
 def _array_phase(tile: Tile, job: Multiplication, vector: int, phase: int) -> Process:
-    """Run one array phase; returns the mean bit-line currents [A] that the sense circuits see."""
-    timing, coded = job.timings[phase], job.coded
+    """Run one array phase; returns the mean currents [A] that the sense circuits see."""
+    timing, coded, path = job.timings[phase], job.coded, job.path
     amplitude = coded.amplitude[phase, vector]
     if job.together is not None:
         return (yield from _answered_phase(tile, job, job.together, vector * coded.phases + phase, amplitude))
 
     def make(timing: ReadTiming) -> Phase:
         if coded.slots is None:
-            drives = read_drives(tile, amplitude, range(tile.array.rows), timing)
+            drives = read_drives(tile, amplitude, range(tile.array.rows), timing, path)
         else:
-            drives = width_drives(tile, amplitude, coded.slots[phase, vector], timing)
+            drives = width_drives(tile, amplitude, coded.slots[phase, vector], timing, path)
         return Phase("read", timing.duration, drives, (timing.strobe,))
 
-    nets = [tile.network.net_index[net] for net in tile.array.bottom or () if net is not None]
-    whole = make(timing)
-    timed = self_timed(tile, make, timing, job.span, nets)
-    index, result = yield from tile.run_phase(job.operation, whole, timing.origin, timed)
+    nets, whole = path.sensed, make(timing)
+    timed = self_timed(tile, make, timing, job.span, nets.tolist(), path)
+    index, result = yield from tile.run_phase(job.operation, whole, timing.origin, timed, path=path)
     charging_energy(tile, job.operation, index, whole.drives, "read")
-    sense_energy(tile, job.operation, index, "read", result, len(nets))
-    if tile.periphery.sense.kind == "integrator":
+    sense_energy(tile, job.operation, index, "read", result, path.outputs, path)
+    if path.sense.kind == "integrator":
         return -result.net_charge[nets] / timing.window_s
     return -result.samples.current[0, nets]
 
@@ -241,7 +263,7 @@ def _answered_phase(
     account_sense(
         tile, job.operation, index, "read", float(np.abs(charge).sum()), timing.duration, len(charge)
     )
-    return charge / timing.window_s if tile.periphery.sense.kind == "integrator" else current
+    return charge / timing.window_s if job.path.sense.kind == "integrator" else current
 
 
 def answer_together(tile: Tile, job: Multiplication) -> Multiplication:
@@ -249,7 +271,7 @@ def answer_together(tile: Tile, job: Multiplication) -> Multiplication:
 
     Times do not depend on it: every phase still takes its turn on the event time line.
     """
-    if job.coded.slots is not None:
+    if job.coded.slots is not None or job.path.transposed:
         return job
     timing = job.timings[0]
     drives = read_drives(tile, np.ones(tile.array.rows), range(tile.array.rows), timing)
@@ -264,8 +286,8 @@ def _finish(
 ) -> Process:
     """Convert one sample of all columns and add it to the product."""
     timing = job.timings[phase]
-    codes, unsure = yield from _convert(tile, job.operation, "convert", sampled, job.span, timing)
-    measured = codes.values / tile.periphery.sense.transfer(timing.window_s)
+    codes, unsure = yield from convert(tile, job.operation, "convert", sampled, job.span, timing, job.path)
+    measured = codes.values / job.path.sense.transfer(timing.window_s)
     results.currents[vector] += job.coded.weights[phase] * measured
     results.saturated += int(np.count_nonzero(codes.saturated))
     results.metastable += unsure

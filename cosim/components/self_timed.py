@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from cosim.components.read_path import ReadPath
 from cosim.components.read_phases import AdcRange, ReadTiming
 from cosim.components.tile import Tile
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult
@@ -30,14 +31,21 @@ Timed = Callable[[PhaseRequest, CrossbarBackend], Phase]
 
 
 def self_timed(
-    tile: Tile, make: Callable[[ReadTiming], Phase], timing: ReadTiming, span: AdcRange, nets: Sequence[int]
+    tile: Tile,
+    make: Callable[[ReadTiming], Phase],
+    timing: ReadTiming,
+    span: AdcRange,
+    nets: Sequence[int],
+    path: ReadPath | None = None,
 ) -> Timed | None:
     """Return what turns the request of a read into its self-timed phase; None where the strobe is known before.
 
-    ``make`` gives the phase of a timing, ``timing`` the latest strobe (`read_timing`), ``nets`` the sensed bit lines.
+    ``make`` gives the phase of a timing, ``timing`` the latest strobe (`read_timing`), ``nets`` the sensed lines,
+    ``path`` the way of the read (forward unless given).
     Raises `DeviceError` where the comparator's offset leaves no window.
     """
-    sense, comparator = tile.periphery.sense, tile.periphery.comparator
+    path = path or tile.forward
+    sense, comparator = path.sense, tile.periphery.comparator
     if not sense.self_timed or not tile.network.has_capacitance:
         return None
     full = (np.asarray(span.high) - np.asarray(span.low)) / sense.transfer(timing.window_s)
@@ -47,7 +55,7 @@ def self_timed(
             f"comparator.current_offset: must be above {-float(sense.window * full.min()):g} A, which is sense.window of the "
             f"ADC's range, not {comparator.current_offset:g} A; widen the window"
         )
-    begin = timing.rise + femtoseconds(tile.periphery.dac.settling)
+    begin = timing.rise + femtoseconds(path.dac.settling)
     delay = femtoseconds(comparator.delay)
 
     def timed(request: PhaseRequest, backend: CrossbarBackend) -> Phase:

@@ -52,11 +52,19 @@ class SenseErrors:
     offset: Volt = quantity(0.0, source=_NONE, doc="added to the output, or to the threshold of a comparator")
     gain: Fraction = quantity(0.0, source=_NONE, doc="gain error of the output voltage")
     noise: Volt = quantity(0.0, source=_NONE, doc="rms at the output, drawn for each sample")
+    mismatch: Volt = quantity(
+        0.0,
+        source=_NONE,
+        doc="standard deviation of a further offset of the output, drawn once for each line",
+    )
 
     def __post_init__(self) -> None:
         check(abs(self.offset) < float("inf"), "errors", "offset", "finite", self.offset)
         check(-1 < self.gain < 10, "errors", "gain", "above -100 % and below 1000 %", self.gain)
-        check(0 <= self.noise < float("inf"), "errors", "noise", "zero or above", self.noise)
+        for name in ("noise", "mismatch"):
+            check(
+                0 <= getattr(self, name) < float("inf"), "errors", name, "zero or above", getattr(self, name)
+            )
 
 
 @dataclass(frozen=True, slots=True)

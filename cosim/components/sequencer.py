@@ -25,10 +25,14 @@ class Sequencer:
         2e-9, source=f"{_TUD}: one 2 ns clock", doc="to compare a verify read with its window"
     )
     combine_time: Second = quantity(
-        2e-9, source=f"{_TUD}: one 2 ns clock", doc="to combine the columns of one product"
+        2e-9,
+        source=f"{_TUD}: one 2 ns clock",
+        doc="to combine the columns of one product, and of each level of adders that joins slices of weights",
     )
     combine_energy: Joule = quantity(
-        0.25e-12, source=f"{_TUD}: adder 0.25 pJ", doc="per output and array phase"
+        0.25e-12,
+        source=f"{_TUD}: adder 0.25 pJ",
+        doc="per output and array phase, and per addition that joins slices of weights",
     )
     area: SquareMetre = quantity(
         60e-12,
@@ -49,3 +53,9 @@ class Sequencer:
         """Return how the energy of combining columns is computed."""
         source = Sequencer.__dataclass_fields__["combine_energy"].metadata["source"]
         return Formula("outputs * combine_energy", f"combine_energy = {self.combine_energy:.6g} J", source)
+
+    def shift_and_add_formula(self) -> Formula:
+        """Return how the energy of joining slices of weights is computed."""
+        source = Sequencer.__dataclass_fields__["combine_energy"].metadata["source"]
+        inputs = f"combine_energy = {self.combine_energy:.6g} J"
+        return Formula("(slices - 1) * outputs * combine_energy", inputs, source)

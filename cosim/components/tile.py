@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from math import nan
 from typing import TypeVar
 
@@ -24,17 +24,17 @@ from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
 from cosim.components.noisy_reads import NoiseProcess, with_read_noise
+from cosim.components.read_path import ReadPath, TransposedPeriphery
 from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
 from cosim.components.turn import Turn
 from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, ReadAnswers
-from cosim.crossbar.cell_law import seen_conductance
+from cosim.crossbar.cell_law import seen_conductance, state_seen
 from cosim.crossbar.drive import Phase, pulse_count
 from cosim.crossbar.network import CrossbarArray, Network
-from cosim.crossbar.settling import Settling, settling
 from cosim.devices.base import DeviceModel, FloatArray
 from cosim.devices.variation import Variation, cycle_to_cycle
-from cosim.errors import CosimError, InputError, PhaseError, UnsupportedRequestError
+from cosim.errors import CosimError, DeviceError, InputError, PhaseError, UnsupportedRequestError
 from cosim.records import BusyRecord, Formula, PhaseRecord, Trace
 from cosim.rng import shell_uniforms, stream, stream_seed
 from cosim.units import femtoseconds, seconds
@@ -81,6 +81,7 @@ class Periphery:
     sense: Sense = field(default_factory=Sense)
     sequencer: Sequencer = field(default_factory=Sequencer)
     comparator: Comparator = field(default_factory=Comparator)
+    transposed: TransposedPeriphery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +119,20 @@ class Tile:
         self.backends = dict(backends)
         self.temperature, self.variation = temperature, variation or Variation()
         adc = periphery.adc
-        self.adc_bank = adc_bank or make_bank(
+        bank = adc_bank or make_bank(
             environment, trace, f"{name}.adc", adc.count, adc.assignment, adc.arbitration
         )
-        self.adc_bank.name_owner(name)
+        bank.name_owner(name)
+        self._root = seed
+        self.forward = ReadPath(
+            periphery.dac, adc, periphery.sense, bank, network, capacitance.word, capacitance.bit,
+            mismatch=self._mismatch(periphery.sense, self.array.columns, "sense"),
+        )  # fmt: skip
+        self.transposed = self._transposed_path()
         self._turn = Turn(environment)
         self._last_fs = int(environment.now)
         self.over_compliance = 0
         self._seed = stream_seed(seed, f"tiles/{name}/phases")
-        self._root = seed
         self._draws: dict[str, int] = {}
         self._noise = self._noise_process()
         self.ageing = self._new_ageing()
@@ -154,18 +160,59 @@ class Tile:
         top = self.periphery.dac.range[1]
         return seen_conductance(self.array.device, self.array.cell, self.state, top, self.temperature)
 
-    @cached_property
-    def settling(self) -> Settling:
-        """How fast the driven lines settle, zero without capacitance.
+    def place(self, seen: FloatArray) -> None:
+        """Put the devices into the states in which a read sees the conductances ``(rows, columns)`` [S].
 
-        Of the lines alone (three solves): cells between them make the slowest time constant only shorter, so the
-        upper bound holds for every state.
+        Stuck cells stay what they are, and no device leaves its range.
         """
-        c, array = self.capacitance, self.array
-        if not (c.word or c.bit):
-            return Settling(0.0, 0.0, 0.0)
-        nodes = (c.word / (array.columns + 1), c.bit / (array.rows + 1))
-        return settling(self.network, [np.zeros(array.shape)], capacitance=nodes, solves=3)
+        if self.ageing is not None:
+            self.ageing.renew(seconds(self.now))
+            self.network = self.network.with_device(self.ageing.device)
+        array, top = self.array, self.periphery.dac.range[1]
+        self.state = state_seen(array.device, array.cell, seen, top, self.temperature)
+        if self.ageing is not None:
+            self.ageing.note(self.state)
+        self._last_fs = self.now
+
+    def path(self, transposed: bool) -> ReadPath:
+        """Return the way of a read; raises `DeviceError` where the tile has no converters for a transposed one."""
+        if not transposed:
+            return self.forward
+        if self.transposed is None:
+            raise DeviceError(
+                "a transposed read needs converters at the other line ends; give hardware.transposed, {} for its defaults"
+            )
+        return self.transposed
+
+    def _mismatch(self, sense: Sense, lines: int, component: str) -> FloatArray | None:
+        """Return the further offset of each sense circuit [V], drawn once."""
+        if sense.errors.mismatch == 0:
+            return None
+        rng = stream(self._root, f"tiles/{self.name}/{component}/mismatch")
+        return np.asarray(sense.errors.mismatch * rng.standard_normal(lines))
+
+    def _transposed_path(self) -> ReadPath | None:
+        part = self.periphery.transposed
+        if part is None:
+            return None
+        adc, ends = part.adc, self.array
+        bank = make_bank(
+            self.environment,
+            self.trace,
+            f"{self.name}.transposed_adc",
+            adc.count,
+            adc.assignment,
+            adc.arbitration,
+        )
+        bank.name_owner(self.name)
+        array = dataclasses.replace(
+            ends, r_left=part.sense.line_resistance, r_bottom=self.periphery.driver.output_resistance
+        )
+        c = self.capacitance
+        return ReadPath(
+            part.dac, adc, part.sense, bank, Network((array,)), c.bit, c.word, transposed=True,
+            mismatch=self._mismatch(part.sense, self.array.rows, "transposed sense"),
+        )  # fmt: skip
 
     def hand_over(self, backends: Mapping[str, CrossbarBackend]) -> None:
         """Answer the coming phases with other backends; the state goes with the tile."""
@@ -206,18 +253,19 @@ class Tile:
         duration_from: str,
         timed: Callable[[PhaseRequest, CrossbarBackend], Phase] | None = None,
         programmed: Sequence[tuple[int, int]] = (),
+        path: ReadPath | None = None,
     ) -> Process:
         """Run one circuit phase and commit its outcome; returns ``(index of the phase, PhaseResult)``.
 
         ``timed``: what makes the phase of its request, where its timing depends on the circuit. ``programmed``: row
-        and column of each cell that the phase is a pulse for.
+        and column of each cell that the phase is a pulse for. ``path``: the way of a read, forward unless given.
         """
         asked = self.now
         yield from self._turn.take()
         try:
             start = self.now
             index = len(self.trace.phases)
-            request = self._request(phase, start, programmed)
+            request = self._request(phase, start, programmed, path)
             backend = self.backends[phase.kind]
             if timed is not None:
                 phase = self._result(partial(timed, request, backend), operation, phase)
@@ -296,7 +344,9 @@ class Tile:
             self.trace.cell_wear[self.name] = ageing.pulses, ageing.cycles
         return ageing
 
-    def _request(self, phase: Phase, start: int, programmed: Sequence[tuple[int, int]]) -> PhaseRequest:
+    def _request(
+        self, phase: Phase, start: int, programmed: Sequence[tuple[int, int]], path: ReadPath | None
+    ) -> PhaseRequest:
         self._count += 1
         seed = (self._seed + self._count) % (1 << 128)
         gap = seconds(start - self._last_fs)
@@ -306,7 +356,10 @@ class Tile:
             for cell in programmed:
                 aged = self.ageing.begin_pulse(aged, cell)
             self.network = self.network.with_device(self.ageing.device)
-        return PhaseRequest(self.network, (aged,), self.node_voltages, start, self.temperature, phase, seed)
+        network = self.network
+        if path is not None and path.transposed:
+            network = path.network.with_device(self.array.device)
+        return PhaseRequest(network, (aged,), self.node_voltages, start, self.temperature, phase, seed)
 
     def _result(self, answer: Callable[[], _Answer], operation: int, phase: Phase) -> _Answer:
         try:
@@ -398,11 +451,9 @@ class Tile:
     def _register_formulas(self) -> None:
         p, formulas = self.periphery, self.trace.formulas
         formulas.update(NETWORK_FORMULAS)
-        formulas[f"{self.name}/dac"] = p.dac.formula()
-        formulas[f"{self.name}/adc"] = p.adc.formula()
-        formulas[f"{self.name}/mux"] = p.adc.mux.formula()
-        for component, formula in p.sense.formulas().items():
-            formulas[f"{self.name}/{component}"] = formula
+        for path in filter(None, (self.forward, self.transposed)):
+            for component, formula in path.formulas().items():
+                formulas[f"{self.name}/{component}"] = formula
         formulas[f"{self.name}/level shifters"] = p.driver.level_shifter.formula()
         formulas[f"{self.name}/word-line charging"] = p.driver.line_formula(self.capacitance.word)
         formulas[f"{self.name}/bit-line charging"] = p.driver.line_formula(self.capacitance.bit)

@@ -10,6 +10,9 @@ from cosim.devices.base import DeviceModel, FloatArray
 from cosim.errors import DeviceError
 
 _STEPS = 200
+_HALVINGS = 60
+"""Of the range of a device: to rounding."""
+
 _SETTLED = 1e-12
 """Largest last step, as a part of the voltages; the one before it leaves an error of rounding alone."""
 
@@ -84,6 +87,25 @@ def seen_conductance(
     across, gate = np.full(shape, voltage), np.full(shape, cell.gate_voltage)
     _, current, _ = divide(device, cell.access, state, across, np.zeros(shape), gate, temperature)
     return current / voltage
+
+
+def state_seen(
+    device: DeviceModel, cell: Cell, seen: FloatArray, voltage: float, temperature: float
+) -> FloatArray:
+    """Return the states in which `seen_conductance` is ``seen`` ``(rows, columns)`` [S], or as near as devices can come.
+
+    Closed form where the access device is a resistance, else by bisection between the ends of the device's range.
+    """
+    low, high = (
+        np.array(np.broadcast_to(end, seen.shape), dtype=np.float64) for end in device.conductance_range()
+    )
+    if cell.access is None or cell.access.linear:
+        return device.state_for(np.clip(seen / (1.0 - seen * cell.series_resistance), low, high))
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        found = seen_conductance(device, cell, device.state_for(middle), voltage, temperature)
+        low, high = np.where(found < seen, middle, low), np.where(found < seen, high, middle)
+    return device.state_for((low + high) / 2)
 
 
 def seen_range(device: DeviceModel, cell: Cell, voltage: float, temperature: float) -> tuple[float, float]:

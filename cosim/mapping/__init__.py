@@ -1,5 +1,5 @@
 """Mapping of matrices to arrays."""
 
-from cosim.mapping.encoding import Decoding, Encoded, differential, single
+from cosim.mapping.encoding import Decoding, Encoded, WeightSlices, differential, single, sliced
 
-__all__ = ["Decoding", "Encoded", "differential", "single"]
+__all__ = ["Decoding", "Encoded", "WeightSlices", "differential", "single", "sliced"]

@@ -5,20 +5,47 @@ G- = G_low + u·max(-w, 0), with the unit u = (G_high - G_low)/max|w| [S]; the r
 of the two currents. ``single``: one tile, weights that are not negative, and the current of G_low is
 subtracted digitally, since the sum of the inputs is known.
 
-Source of the two schemes: T. P. Xiao et al., "Analog architectures for neural network acceleration",
-Applied Physics Reviews 7, 031301 (2020), differential cells and offset subtraction.
+Either may be cut into slices of bits: |w| becomes a code of B bits, and each slice of k bits, the lowest first, has arrays
+of its own, whose results are shifted and added:
+
+    |w| = max|w| code/(2^B - 1),  code = sum_p 2^(k p) slice_p,  G_p = G_low + slice_p (G_high - G_low)/(2^k - 1).
+
+Sources: T. P. Xiao et al., "Analog architectures for neural network acceleration", Applied Physics Reviews 7, 031301
+(2020), differential cells and offset subtraction; A. Shafiee et al., ISCA 2016 (ISAAC), 16-bit weights in 2-bit cells.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cosim.errors import InputError
+from cosim.units import check, quantity
 
 FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSlices:
+    """How a weight is cut into slices, each in a cell of an array of its own."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    weight_bits: int = quantity(8, source="cosim: 8-bit weights", doc="bits of the magnitude of a weight")
+    cell_bits: int = quantity(2, source="ISAAC, Shafiee et al., ISCA 2016: 2-bit cells", doc="bits in a cell")
+
+    def __post_init__(self) -> None:
+        check(1 <= self.weight_bits <= 24, "slices", "weight_bits", "between 1 and 24", self.weight_bits)
+        rule = f"between 1 and {self.weight_bits}"
+        check(1 <= self.cell_bits <= self.weight_bits, "slices", "cell_bits", rule, self.cell_bits)
+
+    @property
+    def count(self) -> int:
+        """Number of slices."""
+        return -(-self.weight_bits // self.cell_bits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,15 +58,16 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """Result = sum of sign * (current - low * sum of voltages) over the parts, divided by the unit.
+    """Result = sum of factor * (current - low * sum of voltages) over the parts, divided by the unit.
 
     ``low`` [S] is what a zero weight conducts, ``unit`` [S] what a weight of one adds to it,
-    ``signs`` one factor for each part.
+    ``factors`` one for each part: its sign, and what its slice counts; ``slices``: how many there are.
     """
 
-    signs: tuple[float, ...]
+    factors: tuple[float, ...]
     low: float
     unit: float
+    slices: int = 1
 
     def decode(
         self, currents: tuple[FloatArray, ...], voltage: FloatArray, volts_per_input: float
@@ -51,7 +79,7 @@ class Decoding:
         """
         base = self.low * voltage.sum(axis=-1, keepdims=True)
         total = sum(
-            (sign * (current - base) for sign, current in zip(self.signs, currents, strict=True)),
+            (factor * (current - base) for factor, current in zip(self.factors, currents, strict=True)),
             start=np.zeros_like(currents[0]),
         )
         result: FloatArray = total / (self.unit * volts_per_input)
@@ -82,6 +110,32 @@ def differential(matrix: FloatArray, low: float, high: float) -> Encoded:
 
 def single(matrix: FloatArray, low: float, high: float) -> Encoded:
     """Encode a matrix without negative elements into one part; raises `InputError` for a negative one."""
+    largest = _not_negative(matrix)
+    unit = (high - low) / largest
+    return Encoded((low + unit * matrix,), Decoding((1.0,), low, unit))
+
+
+def sliced(matrix: FloatArray, low: float, high: float, slices: WeightSlices, *, signed: bool) -> Encoded:
+    """Encode a matrix into slices of bits, the lowest first; ``signed``: a positive and a negative part of each.
+
+    Raises `InputError` for a negative element where it is not signed.
+    """
+    largest = _checked(matrix) if signed else _not_negative(matrix)
+    top, full = (1 << slices.cell_bits) - 1, (1 << slices.weight_bits) - 1
+    code = np.rint(np.abs(matrix) / largest * full).astype(np.int64)
+    parts, factors = [], []
+    for position in range(slices.count):
+        shift = position * slices.cell_bits
+        conductance = low + ((code >> shift) & top) * ((high - low) / top)
+        weight = 2.0**shift * top / full
+        signs = (1.0, -1.0) if signed else (1.0,)
+        parts += [np.where(sign * matrix > 0, conductance, low) for sign in signs]
+        factors += [sign * weight for sign in signs]
+    decoding = Decoding(tuple(factors), low, (high - low) / largest, slices.count)
+    return Encoded(tuple(parts), decoding)
+
+
+def _not_negative(matrix: FloatArray) -> float:
     largest = _checked(matrix)
     if np.any(matrix < 0):
         row, column = np.argwhere(matrix < 0)[0]
@@ -89,5 +143,4 @@ def single(matrix: FloatArray, low: float, high: float) -> Encoded:
             f"matrix element ({row}, {column}) is {matrix[row, column]:g}, but encoding single takes no negative"
             " elements; use encoding differential with two tiles"
         )
-    unit = (high - low) / largest
-    return Encoded((low + unit * matrix,), Decoding((1.0,), low, unit))
+    return largest

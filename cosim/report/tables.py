@@ -55,6 +55,8 @@ def write_tables(
         _write(folder / "area.csv", AREA_FIELDS, map(_line, _areas(trace)))
     if trace.cell_energies:
         _write(folder / "cell_energy.csv", CELL_FIELDS, _cell_lines(trace))
+    for old in folder.glob("cells-*.csv"):
+        old.unlink()
     for tile, maps in sorted(trace.maps.items()):
         _write(folder / f"cells-{tile}.csv", ("row", "column", *maps), _map_lines(maps))
     if trace.cell_wear:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from cosim.components.coding import find_coding
+from cosim.components.dac import Dac
 from cosim.components.programming import Programming
+from cosim.components.read_path import ReadPath
 from cosim.components.reading import timings
 from cosim.components.schemes import Scheme
 from cosim.components.tile import PHASE_KINDS, Tile, refusal
@@ -20,14 +22,18 @@ from cosim.crossbar.cell_law import seen_range
 from cosim.devices.base import FloatArray
 from cosim.errors import CosimError, InputError, ScenarioError
 from cosim.hardware import Hardware
-from cosim.mapping.encoding import Decoding, differential, single
+from cosim.mapping.encoding import Decoding, Encoded, differential, single, sliced
 from cosim.records import Trace
+from cosim.rng import stream
+from cosim.scenario import plan_operations
 from cosim.scenario.journal import JournalingBackend
-from cosim.scenario.load import Scenario
+from cosim.scenario.load import Scenario, dotted
 from cosim.scenario.places import KeyPath
-from cosim.scenario.schema import BackendSection, ReadStep, Rows, Step, WriteStep
+from cosim.scenario.schema import BackendSection, PlaceStep, ReadStep, Step, TargetSection, WriteStep
+from cosim.scenario.schema_operations import UpdateStep
 from cosim.scenario.support import Choice, refused, refused_hardware
-from cosim.system import HandOver, Operation, Read, System, Wait, Write
+from cosim.scenario.table import RANDOM, Rows
+from cosim.system import HandOver, Operation, Place, Read, System, Wait, Write
 from cosim.units import quantity_text, seconds
 
 Wrap = Callable[[str, CrossbarBackend], CrossbarBackend]
@@ -203,20 +209,27 @@ def _check_shape(scenario: Scenario, key: KeyPath, table: FloatArray, hardware: 
 
 
 class _Plans:
-    """Turns program steps into operations; remembers which matrix the tiles hold."""
+    """Turns program steps into operations; remembers what the tiles hold and how it was written."""
 
     def __init__(self, scenario: Scenario, system: System, backends: Backends) -> None:
         self.scenario, self.system, self.backends = scenario, system, backends
         self.hardware = scenario.hardware
         self.held: dict[tuple[str, ...], tuple[FloatArray, Decoding]] = {}
+        self.written: dict[str, Programming] = {}
+        self.stored: dict[str, plan_operations.StoredBits] = {}
 
     def step(self, index: int, step: Step) -> Operation:
         """Return the operation of one step."""
         key: KeyPath = ("program", index)
         if step.write is not None:
             return self._write((*key, "write"), step.write)
+        if step.place is not None:
+            return self._place((*key, "place"), step.place)
         if step.read is not None:
             return self._read((*key, "read"), step.read)
+        other = self._other(key, step)
+        if other is not None:
+            return other
         if step.wait is not None:
             if step.wait.duration < 1:
                 raise self.scenario.error(
@@ -234,6 +247,37 @@ class _Plans:
             chosen[name] = self.backends.of(name, step.backend.to, fidelity, (*inner, "to"))
             self._check_backends((*inner, "to"), self.system.tiles[name], chosen[name])
         return HandOver(chosen)
+
+    def _other(self, key: KeyPath, step: Step) -> Operation | None:
+        """Return the operation of a step beside write, place and read on tiles, if it is one."""
+        if step.refresh is not None:
+            inner = (*key, "refresh")
+            self._check_tiles((*inner, "tiles"), step.refresh.tiles)
+            return plan_operations.refresh(self.scenario, inner, step.refresh, self.written)
+        if step.update is not None:
+            inner, name = (*key, "update"), step.update.tile
+            tile = self._tile(inner, name)
+            self.written.pop(name, None)
+            self.stored.pop(name, None)
+            self.held = {tiles: held for tiles, held in self.held.items() if name not in tiles}
+            return plan_operations.update(
+                self.scenario, inner, step.update, tile, self._pulses(inner, step.update)
+            )
+        if step.read_word is not None:
+            inner, name = (*key, "read_word"), step.read_word.tile
+            return plan_operations.read_word(
+                self.scenario, inner, step.read_word, self._tile(inner, name), self.stored.get(name)
+            )
+        if step.drive is not None:
+            inner = (*key, "drive")
+            return plan_operations.drive(self.scenario, inner, step.drive, self._tile(inner, step.drive.tile))
+        return None
+
+    def _tile(self, key: KeyPath, name: str) -> Tile:
+        if name not in self.system.tiles:
+            known = ", ".join(self.system.tiles)
+            raise self.scenario.error((*key, "tile"), f"there is no tile '{name}'; the tiles are {known}")
+        return self.system.tiles[name]
 
     def _check_backends(self, key: KeyPath, tile: Tile, chosen: Mapping[str, CrossbarBackend]) -> None:
         for kind, backend in chosen.items():
@@ -267,6 +311,7 @@ class _Plans:
             reason = tile.backends["write"].stop_refusal(tile.network) if job.reacts else None
             if reason is not None:
                 raise self.scenario.error(("tiles", name, "backend"), reason)
+        self._remember(step, jobs)
         return Write(jobs)
 
     def _only(self, key: KeyPath, step: WriteStep, targets: tuple[FloatArray, ...]) -> tuple[FloatArray, ...]:
@@ -284,12 +329,45 @@ class _Plans:
             wanted[cell] = True
         return tuple(np.where(wanted, part, np.nan) for part in targets)
 
-    def _targets(self, key: KeyPath, step: WriteStep) -> tuple[FloatArray, ...]:
-        self.held = {tiles: held for tiles, held in self.held.items() if not set(tiles) & set(step.tiles)}
-        if (step.matrix is None) == (step.conductance is None):
-            found = "neither" if step.matrix is None else "both"
-            raise self.scenario.error(key, f"must have either 'matrix' or 'conductance', but has {found}")
+    def _remember(self, step: TargetSection, jobs: Mapping[str, Programming]) -> None:
+        """Keep what refresh and read_word need: the last rule and target of every cell, and the bits of tiles."""
+        for name, job in jobs.items():
+            self.written[name] = plan_operations.merged(self.written.get(name), job)
+            self._store(step, name, job.targets)
+
+    def _store(self, step: TargetSection, name: str, targets: FloatArray) -> None:
+        """Keep the bits of a tile, or that it holds none any more."""
+        if step.bits is None:
+            self.stored.pop(name, None)
+            return
         low, high = self._visible_range()
+        levels = low, low + (1 - step.headroom) * (high - low)
+        self.stored[name] = plan_operations.stored(self.stored.get(name), targets, levels)
+
+    def _place(self, key: KeyPath, step: PlaceStep) -> Operation:
+        self._check_tiles((*key, "tiles"), step.tiles)
+        targets = dict(zip(step.tiles, self._targets(key, step), strict=True))
+        for name, part in targets.items():
+            self.written.pop(name, None)
+            self._store(step, name, part)
+        return Place(targets)
+
+    def _targets(self, key: KeyPath, step: TargetSection) -> tuple[FloatArray, ...]:
+        self.held = {tiles: held for tiles, held in self.held.items() if not set(tiles) & set(step.tiles)}
+        given = [name for name in ("matrix", "conductance", "bits") if getattr(step, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(f"'{name}'" for name in given) or "none"
+            raise self.scenario.error(
+                key, f"must have exactly one of 'matrix', 'conductance' and 'bits', but has {found}"
+            )
+        if not 0 <= step.headroom < 1:
+            raise self.scenario.error(
+                (*key, "headroom"), f"must lie between 0 % and 100 %, not {step.headroom * 100:g} %"
+            )
+        low, high = self._visible_range()
+        top = low + (1 - step.headroom) * (high - low)
+        if step.bits is not None:
+            return self._bits((*key, "bits"), step, step.bits, low, top)
         if step.conductance is not None:
             inner = (*key, "conductance")
             table = self.scenario.matrix(inner, step.conductance)
@@ -306,23 +384,49 @@ class _Plans:
         assert step.matrix is not None
         matrix = self.scenario.matrix(inner, step.matrix)
         _check_shape(self.scenario, inner, matrix, self.hardware)
-        if not 0 <= step.headroom < 1:
-            raise self.scenario.error(
-                (*key, "headroom"), f"must lie between 0 % and 100 %, not {step.headroom * 100:g} %"
-            )
-        encoding = step.encoding or ("differential" if len(step.tiles) == 2 else "single")
-        wanted = 2 if encoding == "differential" else 1
-        if len(step.tiles) != wanted:
-            raise self.scenario.error(
-                (*key, "tiles"), f"encoding {encoding} needs {wanted} tiles, not {len(step.tiles)}"
-            )
-        encode = differential if encoding == "differential" else single
         try:
-            encoded = encode(matrix, low, low + (1 - step.headroom) * (high - low))
+            encoded = self._encoded(key, step, matrix, low, top)
+        except ScenarioError:
+            raise
         except InputError as error:
             raise self.scenario.error(inner, str(error)) from None
         self.held[tuple(step.tiles)] = (matrix, encoded.decoding)
         return encoded.parts
+
+    def _bits(
+        self, key: KeyPath, step: TargetSection, given: str | Rows, low: float, high: float
+    ) -> tuple[FloatArray, ...]:
+        """Return the targets of bits, for each tile its own where they are drawn."""
+        if given == RANDOM:
+            shape = self.hardware.array.rows, self.hardware.array.columns
+            streams = (stream(self.scenario.seed, f"{dotted(key)}/{name}") for name in step.tiles)
+            drawn = (rng.permutation(shape[0] * shape[1]).reshape(shape) for rng in streams)
+            return tuple(np.where(order < order.size // 2, high, low) for order in drawn)
+        table = self.scenario.matrix(key, given)
+        wrong = (table != 0) & (table != 1)
+        if np.any(wrong):
+            row, column = (int(k) for k in np.argwhere(wrong)[0])
+            raise self.scenario.error(
+                key, f"element ({row}, {column}) must be 0 or 1, not {table[row, column]:g}"
+            )
+        _check_shape(self.scenario, key, table, self.hardware)
+        return tuple(np.where(table == 1, high, low) for _ in step.tiles)
+
+    def _encoded(
+        self, key: KeyPath, step: TargetSection, matrix: FloatArray, low: float, high: float
+    ) -> Encoded:
+        slices, count = step.slices, 1 if step.slices is None else step.slices.count
+        encoding = step.encoding or ("differential" if len(step.tiles) == 2 * count else "single")
+        wanted = count * (2 if encoding == "differential" else 1)
+        if len(step.tiles) != wanted:
+            of = "" if slices is None else f" in {count} slices"
+            tiles = "tile" if wanted == 1 else "tiles"
+            raise self.scenario.error(
+                (*key, "tiles"), f"encoding {encoding}{of} needs {wanted} {tiles}, not {len(step.tiles)}"
+            )
+        if slices is not None:
+            return sliced(matrix, low, high, slices, signed=encoding == "differential")
+        return (differential if encoding == "differential" else single)(matrix, low, high)
 
     def _visible_range(self) -> tuple[float, float]:
         hardware = self.hardware
@@ -349,8 +453,15 @@ class _Plans:
             raise self.scenario.error((*key, *rule.key), rule.sentence)
         return scheme
 
-    def _pulses(self, key: KeyPath, step: WriteStep) -> tuple[ProgrammingPulse, ProgrammingPulse]:
+    def _pulses(
+        self, key: KeyPath, step: WriteStep | UpdateStep
+    ) -> tuple[ProgrammingPulse, ProgrammingPulse]:
         device = self.hardware.device
+        if not device.moves:
+            raise self.scenario.error(
+                key,
+                f"device {device.name} never changes, so it cannot be written; start the tile from a conductance file",
+            )
         defaults = device.programming_pulse(self.hardware.temperature)
         chosen = []
         for name, given, position in (("set", step.set_pulse, 0), ("reset", step.reset_pulse, 1)):
@@ -369,48 +480,66 @@ class _Plans:
         self._check_tiles((*key, "tiles"), step.tiles)
         inner = (*key, "inputs")
         inputs = self.scenario.matrix(inner, step.inputs)
-        if inputs.shape[1] != self.hardware.array.rows:
+        path = self._path(key, step)
+        line = "bit line" if step.transposed else "word line"
+        if inputs.shape[1] != path.inputs:
             raise self.scenario.error(
-                inner,
-                f"must have one column per word line, {self.hardware.array.rows}, not {inputs.shape[1]}",
+                inner, f"must have one column per {line}, {path.inputs}, not {inputs.shape[1]}"
             )
-        low, high = self.hardware.dac.range
-        if np.any(inputs < 0) and low >= 0:
+        volts = self._volts_per_input(inner, step, inputs, path.dac)
+        held = self.held.get(tuple(step.tiles))
+        decoding, exact = None, None
+        if held is not None:
+            matrix, decoding = held
+            exact = inputs @ path.matrix(matrix) if step.reference == "exact" else None
+        profile = None if step.profile is None else self._profile((*key, "profile"), step.profile, path, line)
+        self._check_coding(key, step, path)
+        return Read(
+            tuple(step.tiles), inputs, volts, decoding, exact, step.coding, profile, step.phases == "together",
+            step.signed, step.transposed,
+        )  # fmt: skip
+
+    def _path(self, key: KeyPath, step: ReadStep) -> ReadPath:
+        try:
+            return self.system.tiles[step.tiles[0]].path(step.transposed)
+        except InputError as error:
+            raise self.scenario.error((*key, "transposed"), str(error)) from None
+
+    def _volts_per_input(self, key: KeyPath, step: ReadStep, inputs: FloatArray, dac: Dac) -> float:
+        """Return the voltage of an input of one [V]."""
+        low, high = dac.range
+        negative = bool(np.any(inputs < 0)) and step.signed == "bipolar"
+        where = (
+            ("hardware", "transposed", "dac", "range") if step.transposed else ("hardware", "dac", "range")
+        )
+        if negative and low >= 0:
             row, column = (int(k) for k in np.argwhere(inputs < 0)[0])
             raise self.scenario.error(
-                inner,
+                key,
                 f"element ({row}, {column}) is {inputs[row, column]:g}, but the DAC's range starts at {low:g} V;"
-                " give hardware.dac.range a negative lower end",
+                f" give {'.'.join(where)} a negative lower end, or the read signed: two-pass",
             )
         if not low <= 0 < high:
             raise self.scenario.error(
-                ("hardware", "dac", "range"), f"must span 0 V for a read, not {low:g} V to {high:g} V"
+                self.scenario.document.known(where), f"must span 0 V for a read, not {low:g} V to {high:g} V"
             )
-        full = step.full_scale or self.hardware.dac.calibration.full_scale(inputs)
-        volts = min(high, -low if np.any(inputs < 0) else high) / full
-        held = self.held.get(tuple(step.tiles))
-        decoding = held[1] if held is not None else None
-        exact = inputs @ held[0] if held is not None and step.reference == "exact" else None
-        profile = None if step.profile is None else self._profile((*key, "profile"), step.profile)
-        self._check_coding(key, step)
-        return Read(
-            tuple(step.tiles), inputs, volts, decoding, exact, step.coding, profile, step.phases == "together"
-        )
+        return min(high, -low if negative else high) / (step.full_scale or dac.calibration.full_scale(inputs))
 
-    def _profile(self, key: KeyPath, given: str | Rows) -> FloatArray:
+    def _profile(self, key: KeyPath, given: str | Rows, path: ReadPath, line: str) -> FloatArray:
         table = self.scenario.matrix(key, given)
-        if table.shape[1] != self.hardware.array.rows:
+        if table.shape[1] != path.inputs:
             raise self.scenario.error(
-                key, f"must have one column per word line, {self.hardware.array.rows}, not {table.shape[1]}"
+                key, f"must have one column per {line}, {path.inputs}, not {table.shape[1]}"
             )
         return table
 
-    def _check_coding(self, key: KeyPath, step: ReadStep) -> None:
+    def _check_coding(self, key: KeyPath, step: ReadStep, path: ReadPath) -> None:
         """Refuse a coding that nobody knows, or that the sense circuit cannot measure."""
         try:
             coding = find_coding(step.coding)
-            nothing = np.zeros((1, self.hardware.array.rows))
+            nothing = coding.encode(path.dac, np.zeros((1, path.inputs)))
             for name in step.tiles:
-                timings(self.system.tiles[name], coding, coding.encode(self.hardware.dac, nothing))
+                tile = self.system.tiles[name]
+                timings(tile, coding, nothing, tile.path(step.transposed))
         except InputError as error:
             raise self.scenario.error((*key, "coding"), str(error)) from None

@@ -19,12 +19,13 @@ from pydantic_core import PydanticUndefined
 from cosim.components.adc import Adc
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
+from cosim.components.read_path import TransposedPeriphery
 from cosim.components.sense import Sense
 from cosim.components.write_verify import ProgrammingPulse
 from cosim.crossbar.network import Cell
 from cosim.devices.base import DeviceModel
 from cosim.hardware import ArraySpec, WireGeometry
-from cosim.scenario import schema
+from cosim.scenario import schema, table
 from cosim.scenario.schema_ktram import Tuples
 from cosim.units import Marker, TimeUnit, Unit, UnitOrIdeal, quantity_text
 
@@ -44,6 +45,9 @@ _PLAIN: Final[Mapping[tuple[type[Any], str], str]] = {
     (Dac, "calibration"): "which input drives the DAC to its top",
     (Driver, "level_shifter"): "between logic and lines that swing further",
     (Sense, "errors"): "offset, gain, noise",
+    (TransposedPeriphery, "dac"): "bit-line converters",
+    (TransposedPeriphery, "adc"): "word-line converters; their own bank",
+    (TransposedPeriphery, "sense"): "sense circuits of the word lines",
     (ProgrammingPulse, "amplitude"): "height of the plateau",
     (ProgrammingPulse, "width"): "length of the plateau; the edges are the driver's",
     (WireGeometry, "width"): "width of a wire",
@@ -153,13 +157,13 @@ def _nested(hint: Any) -> tuple[type[Any] | None, str]:
 
 def form(hint: Any) -> str:
     """Return in words what a key of this type takes."""
-    if hint in (schema.Table, schema.Rows):
+    if hint in (table.Table, table.Rows):
         return "file or rows"
     if hint == Tuples:
         return "list of address tuples"
     if get_origin(hint) is tuple:
         return f"pair of {form(get_args(hint)[0])}"
-    if schema.Rows in get_args(hint):
+    if table.Rows in get_args(hint):
         return "file or rows"
     marker = _unit(hint)
     if isinstance(marker, TimeUnit):

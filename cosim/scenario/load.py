@@ -20,12 +20,19 @@ from cosim.errors import CosimError, ScenarioError
 from cosim.hardware import Hardware
 from cosim.scenario.devices import device_files
 from cosim.scenario.places import Document, KeyPath, merged, read_document, with_override
-from cosim.scenario.schema import NAME, BackendSection, KtramScenarioSection, ScenarioSection
+from cosim.scenario.schema import BackendSection, KtramScenarioSection, ScenarioSection
+from cosim.scenario.table import NAME, RANDOM
 
 _OWNED = re.compile(r"^[\w ]+\.(\w+(?:\.\w+)*): (.*)$", re.DOTALL)
 
 _BRANCH = re.compile(r"^(\[key\]|literal\[.*|tuple\[.*|list\[.*|function-.*|str|dict\[.*)$")
 """Names of branches that pydantic puts into the path of an error."""
+
+_STEP_FILES: Mapping[str, tuple[str, ...]] = {
+    "write": ("matrix", "conductance", "bits"), "place": ("matrix", "conductance", "bits"),
+    "read": ("inputs", "profile"), "update": ("rows", "columns"),
+}  # fmt: skip
+"""Keys of the steps that may name a data file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +74,7 @@ class Scenario:
                 h.comparator,
                 h.temperature,
                 h.variation,
+                h.transposed,
             )
         except CosimError as error:
             key, sentence = _owned(str(error), ("hardware",), self.document)
@@ -102,12 +110,14 @@ class Scenario:
         for index, step in enumerate(self.section.program):
             if step.backend is not None:
                 found += _netlists(("program", index, "backend", "to"), step.backend.to)
-            for kind, keys in (("write", ("matrix", "conductance")), ("read", ("inputs", "profile"))):
+            for kind, keys in _STEP_FILES.items():
                 part = getattr(step, kind)
                 if part is not None:
                     named = [(key, getattr(part, key)) for key in keys]
                     found += [
-                        (("program", index, kind, key), name) for key, name in named if isinstance(name, str)
+                        (("program", index, kind, key), name)
+                        for key, name in named
+                        if isinstance(name, str) and (key, name) != ("bits", RANDOM)
                     ]
         return found
 

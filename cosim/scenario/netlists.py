@@ -6,51 +6,18 @@ import contextlib
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any
 
-from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, find
-from cosim.crossbar.network import Network
+from cosim.crossbar.backend import PhaseRequest, find
 from cosim.errors import InputError
 from cosim.scenario.build import Backends
 from cosim.scenario.load import Scenario
 from cosim.scenario.run import run
+from cosim.scenario.tap import Tap
 
 
 class _EnoughError(Exception):
     """The wanted phase has been seen; the rest of the run is of no interest."""
-
-
-@final
-class _Tap(CrossbarBackend):
-    """Passes requests on and keeps those that are wanted."""
-
-    name: ClassVar[str] = "tap"
-
-    def __init__(
-        self, inner: CrossbarBackend, kept: list[tuple[int, PhaseRequest]], wanted: str, seen: list[int]
-    ) -> None:
-        self._inner, self._kept, self._wanted, self._seen = inner, kept, wanted, seen
-
-    def run(self, request: PhaseRequest) -> PhaseResult:
-        index = self._seen[0]
-        self._seen[0] += 1
-        if self._wanted in ("all", str(index)):
-            self._kept.append((index, request))
-            if self._wanted != "all":
-                raise _EnoughError
-        return self._inner.run(request)
-
-    def refusal(self, network: Network, kind: str) -> str | None:
-        return self._inner.refusal(network, kind)
-
-    def settling_refusal(self, network: Network) -> str | None:
-        return self._inner.settling_refusal(network)
-
-    def unrecorded(self) -> CrossbarBackend:
-        return self._inner.unrecorded()
-
-    def describe(self) -> dict[str, Any]:
-        return self._inner.describe()
 
 
 def decks(scenario: Scenario, phase: str) -> Iterator[tuple[int, str]]:
@@ -64,10 +31,17 @@ def decks(scenario: Scenario, phase: str) -> Iterator[tuple[int, str]]:
     kept: list[tuple[int, PhaseRequest]] = []
     seen = [0]
     wanted = phase or "all"
+
+    def see(request: PhaseRequest) -> None:
+        index = seen[0]
+        seen[0] += 1
+        if wanted in ("all", str(index)):
+            kept.append((index, request))
+            if wanted != "all":
+                raise _EnoughError
+
     with contextlib.suppress(_EnoughError):
-        result = run(
-            scenario, backend="behavioral", wrap=lambda _tile, inner: _Tap(inner, kept, wanted, seen)
-        )
+        result = run(scenario, backend="behavioral", wrap=lambda _tile, inner: Tap(inner, before=see))
         if result.failure is not None:
             raise result.failure
         if not phase and kept:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from cosim.errors import InputError, UnknownNameError
-from cosim.scenario.schema import NAME
+from cosim.scenario.table import NAME
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

@@ -92,11 +92,17 @@ def _yaml_sentence(error: Any) -> str:
     return f"is not valid YAML: {problem}"
 
 
+def _key_place(node: Any, key: Any) -> tuple[int, int]:
+    """Return line and column of a key, of its mapping where the key comes from a merge (``<<``)."""
+    own = key in (node.lc.data or ())
+    return node.lc.key(key) if own else (node.lc.line, node.lc.col)
+
+
 def _plain(node: Any, path: KeyPath, places: dict[KeyPath, str], shown: str) -> Any:
     if isinstance(node, Mapping):
         result = {}
         for key in node:
-            line, column = node.lc.key(key)  # type: ignore[attr-defined]
+            line, column = _key_place(node, key)
             inner = (*path, str(key))
             places[inner] = f"{shown}:{line + 1}:{column + 1}"
             result[str(key)] = _plain(node[key], inner, places, shown)

@@ -14,6 +14,7 @@ from cosim.components.adc import Adc
 from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
 from cosim.components.driver import Driver
+from cosim.components.read_path import TransposedPeriphery
 from cosim.components.schemes import LinePolicy, Scheme
 from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
@@ -25,37 +26,14 @@ from cosim.devices.registry import unknown
 from cosim.devices.variation import Variation
 from cosim.errors import InputError
 from cosim.hardware import ArraySpec
+from cosim.mapping.encoding import WeightSlices
 from cosim.report.baseline import DigitalBaseline
 from cosim.scenario.devices import DeviceEntry
 from cosim.scenario.schema_ktram import KtramSection
+from cosim.scenario.schema_operations import DriveStep, ReadWordStep, RefreshStep, UpdateStep
 from cosim.scenario.section import Section
+from cosim.scenario.table import Name, Rows, Table, read_table
 from cosim.units import Femtoseconds, Fraction, Kelvin, Second
-
-NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
-Name = Annotated[str, Field(pattern=NAME)]
-Rows = list[list[float]]
-"""A small matrix written into the file, row by row."""
-
-
-def read_table(value: object) -> object:
-    """Check a file name, or rows of numbers written into the file; raises `InputError`."""
-    if value is None or isinstance(value, str):
-        return value
-    if not isinstance(value, list) or not value or not all(isinstance(row, list) and row for row in value):
-        raise InputError("must be the name of a CSV or NPY file, or rows of numbers such as [[1, 0], [0, 1]]")
-    for index, row in enumerate(value):
-        if len(row) != len(value[0]):
-            raise InputError(
-                f"every row must be as long as row 0, {len(value[0])}, but row {index} has {len(row)}"
-            )
-        for column, entry in enumerate(row):
-            if isinstance(entry, bool) or not isinstance(entry, (int, float)):
-                raise InputError(f"element ({index}, {column}) must be a number, not {entry!r}")
-    return value
-
-
-Table = Annotated[str | Rows, BeforeValidator(read_table)]
-"""A matrix: the name of a file, or its rows."""
 
 
 class HardwareSection(Section):
@@ -81,6 +59,10 @@ class HardwareSection(Section):
     )
     variation: Variation = Field(
         default_factory=Variation, description="what differs from cell to cell and from cycle to cycle"
+    )
+    transposed: TransposedPeriphery | None = Field(
+        default=None,
+        description="converters of transposed reads: DACs at the bit lines, ADCs at the word lines",
     )
 
 
@@ -202,11 +184,12 @@ def _default_backends() -> dict[str, BackendSection]:
     return {kind: BackendSection() for kind in PHASE_KINDS}
 
 
-class WriteStep(Section):
-    """Program a matrix, or conductances, into tiles with write-verify."""
+class TargetSection(Section):
+    """What tiles shall hold: a matrix, or conductances."""
 
     tiles: list[Name] = Field(
-        min_length=1, description="one tile, or two for a differential pair: positive part, negative part"
+        min_length=1,
+        description="one tile, or two for a differential pair: positive part, negative part; of slices all, the lowest first",
     )
     matrix: Annotated[str | Rows | None, BeforeValidator(read_table)] = Field(
         default=None, description="file or rows: inputs down, outputs across"
@@ -214,18 +197,33 @@ class WriteStep(Section):
     conductance: str | None = Field(
         default=None, description="file with target conductances [S] instead of a matrix"
     )
-    cells: list[tuple[int, int]] | None = Field(
-        default=None,
-        min_length=1,
-        description="only these cells are written, each [row, column]; default: all",
+    bits: Annotated[str | Rows | None, BeforeValidator(read_table)] = Field(
+        default=None, description="file or rows of 0 and 1 instead of a matrix, or random: half of them ones"
     )
     encoding: Literal["differential", "single"] | None = Field(
         default=None, description="how weights become conductances; default: differential for two tiles"
+    )
+    slices: WeightSlices | None = Field(
+        default=None, description="cut weights into slices of bits, each in tiles of its own"
     )
     headroom: Fraction = Field(
         default=0.2,
         description="part of the conductance range left free at the top",
         json_schema_extra={"source": "cosim: a cell near its bound answers a pulse with next to nothing"},
+    )
+
+
+class PlaceStep(TargetSection):
+    """Give tiles their conductances without programming: no time, no energy, no error. For studies of reads alone."""
+
+
+class WriteStep(TargetSection):
+    """Program a matrix, or conductances, into tiles with write-verify."""
+
+    cells: list[tuple[int, int]] | None = Field(
+        default=None,
+        min_length=1,
+        description="only these cells are written, each [row, column]; default: all",
     )
     scheme: Scheme | None = Field(
         default=None, description="how a cell is selected; default: gate for 1T1R, V/2 for 1R"
@@ -265,6 +263,14 @@ class ReadStep(Section):
         default=None,
         description="file or rows: inputs from which a calibrated ADC range is taken; default: inputs",
     )
+    signed: Literal["bipolar", "two-pass"] = Field(
+        default="bipolar",
+        description="negative inputs: through a DAC with a negative lower end, or in a second pass of magnitudes",
+    )
+    transposed: bool = Field(
+        default=False,
+        description="drive the bit lines and sense the word lines: products with the transpose; needs hardware.transposed",
+    )
     phases: Literal["together", "one-by-one"] = Field(
         default="together",
         description="let a backend answer the array phases at once where no cell moves; the result is the same",
@@ -296,7 +302,16 @@ class Step(Section):
     """One step of the program: exactly one of its keys."""
 
     write: WriteStep | None = Field(default=None, description="program tiles")
+    place: PlaceStep | None = Field(
+        default=None, description="give tiles their conductances without programming"
+    )
     read: ReadStep | None = Field(default=None, description="matrix-vector products")
+    update: UpdateStep | None = Field(default=None, description="outer products in place")
+    read_word: ReadWordStep | None = Field(
+        default=None, description="read words of a memory, with margins and errors"
+    )
+    refresh: RefreshStep | None = Field(default=None, description="rewrite cells that have left their window")
+    drive: DriveStep | None = Field(default=None, description="one pulse on any lines at once")
     wait: Annotated[WaitStep | None, BeforeValidator(_read_wait), _OrText()] = Field(
         default=None, description="let time pass"
     )
@@ -304,10 +319,10 @@ class Step(Section):
 
     @model_validator(mode="after")
     def _one_key(self) -> Step:
-        given = [key for key in ("write", "read", "wait", "backend") if getattr(self, key) is not None]
+        given = [key for key in Step.model_fields if getattr(self, key) is not None]
         if len(given) != 1:
-            found = " and ".join(given) or "none"
-            raise InputError(f"a step must have exactly one of write, read, wait, backend, not {found}")
+            found, known = " and ".join(given) or "none", ", ".join(Step.model_fields)
+            raise InputError(f"a step must have exactly one of {known}, not {found}")
         return self
 
 

@@ -8,23 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from cosim.scenario.load import load
-from cosim.scenario.run import run
+from cosim.scenario.run import Result
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from chromium import Browser, left_out
 
-ROOT = Path(__file__).parents[2]
 EVERYTHING = "(async () => { for (const place of places) await draw(place); return places.length; })()"
 pytestmark = pytest.mark.skipif(left_out(), reason="COSIM_BROWSER=none")
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    run(load(ROOT / "scenarios" / "quickstart.yaml")).save(folder)
-    return folder / "report.html"
+def report(quickstart: tuple[Result, Path]) -> Path:
+    return quickstart[1] / "report.html"
 
 
 @pytest.fixture(scope="module")

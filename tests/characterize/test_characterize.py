@@ -232,7 +232,7 @@ hardware:
   array: {rows: 2, columns: 2}
 tiles: {t: {}}
 program:
-  - write: {tiles: [t], matrix: [[0.5, 1], [0, 0.25]], encoding: single, verify: {window: 10 %}}
+  - write: {tiles: [t], matrix: [[0.2, 0], [0, 0.1]], encoding: single, verify: {window: 10 %, max_pulses: 20}}
 """
 
 

@@ -32,6 +32,8 @@ from cosim.devices import (
     models,
     presets,
 )
+from cosim.devices.kt_steps import KtStep
+from cosim.devices.mtj import Mtj
 from cosim.devices.pulse import PulseModel
 from cosim.errors import DeviceError, UnknownNameError
 
@@ -43,12 +45,14 @@ def is_default(device: DeviceModel) -> bool:
     return dataclasses.asdict(device) == dataclasses.asdict(type(device)())  # type: ignore[call-overload]
 
 
+APART = (PulseModel, KtStep, Mtj)
+"""Kinds of models without a differential equation: tests/devices/ has suites of their own."""
 CASES: dict[str, DeviceModel] = {  # models that step per pulse have a suite of their own
-    **{name: model() for name, model in models().items() if not issubclass(model, PulseModel)},
+    **{name: model() for name, model in models().items() if not issubclass(model, APART)},
     **{
         name: device
         for name, device in presets().items()
-        if not is_default(device) and not isinstance(device, PulseModel)
+        if not is_default(device) and not isinstance(device, APART)
     },
     "mss-1000": Mss(switches=1000),
     "vteam-exponential": Vteam(resistance="exponential", window="biolek"),
@@ -421,6 +425,7 @@ def test_registry() -> None:
     with pytest.raises(UnknownNameError, match="there is no device model called 'mms'; did you mean 'mss'"):
         find("mms")
     with pytest.raises(
-        UnknownNameError, match="there is no device preset called 'zz'; known are data-driven-tiox, fefet-hzo"
+        UnknownNameError,
+        match="there is no device preset called 'zz'; known are byte-ktram, data-driven-tiox, fefet-hzo",
     ):
         find_preset("zz")

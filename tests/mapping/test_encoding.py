@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosim.errors import InputError
-from cosim.mapping import Encoded, differential, single
+from cosim.errors import DeviceError, InputError
+from cosim.mapping import Encoded, WeightSlices, differential, single, sliced
 
 LOW, HIGH = 1e-6, 9e-6
 
@@ -43,7 +43,7 @@ def test_single_is_exact(seed: int) -> None:
 
 def test_signs_and_scale() -> None:
     encoded = differential(np.array([[2.0, -1.0, 0.0]]), LOW, HIGH)
-    assert encoded.decoding.signs == (1.0, -1.0)
+    assert encoded.decoding.factors == (1.0, -1.0)
     assert encoded.decoding.unit == (HIGH - LOW) / 2
     assert encoded.parts[0][0] == pytest.approx([9e-6, 1e-6, 1e-6])
     assert encoded.parts[1][0] == pytest.approx([1e-6, 5e-6, 1e-6])
@@ -66,3 +66,25 @@ def test_refused_matrices(encode, matrix: np.ndarray, rule: str) -> None:
 def test_single_takes_nothing_negative() -> None:
     with pytest.raises(InputError, match=r"element \(1, 0\) is -1, but encoding single takes no negative"):
         single(np.array([[1.0], [-1.0]]), LOW, HIGH)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize(("bits", "cell"), [(8, 2), (7, 3), (4, 1), (5, 5)])
+def test_slices_add_up_to_the_nearest_code(bits: int, cell: int, signed: bool) -> None:
+    """The weighted conductances of the slices give back the matrix within half a step of its bits."""
+    matrix = np.random.default_rng(1).uniform(-1 if signed else 0, 1, (5, 3))
+    slices = WeightSlices(bits, cell)
+    encoded = sliced(matrix, 1e-6, 1e-5, slices, signed=signed)
+    assert len(encoded.parts) == slices.count * (2 if signed else 1)
+    assert all(part.min() >= 1e-6 and part.max() <= 1e-5 * (1 + 1e-12) for part in encoded.parts)
+    levels = {round((g - 1e-6) / 9e-6 * ((1 << cell) - 1), 9) for part in encoded.parts for g in part.ravel()}
+    assert levels <= set(map(float, range(1 << cell)))
+    voltage = np.eye(5)
+    back = encoded.decoding.decode(tuple(voltage @ part for part in encoded.parts), voltage, 1.0)
+    assert np.abs(back - matrix).max() <= np.abs(matrix).max() / (2 * ((1 << bits) - 1)) * (1 + 1e-9)
+    assert encoded.decoding.slices == slices.count
+
+
+def test_bits_of_a_cell_fit_the_weight() -> None:
+    with pytest.raises(DeviceError, match=r"^slices\.cell_bits: must be between 1 and 4, not 5$"):
+        WeightSlices(4, 5)

@@ -24,6 +24,9 @@ SCENARIOS = ("quickstart", "converter_settled", "converter_first_come")
 
 @pytest.fixture(scope="module", params=SCENARIOS)
 def saved(request, tmp_path_factory):
+    if request.param == "quickstart":
+        result, folder = request.getfixturevalue("quickstart")
+        return result.trace, folder
     result = run(load(ROOT / "scenarios" / f"{request.param}.yaml"))
     return result.trace, result.save(tmp_path_factory.mktemp(request.param))
 

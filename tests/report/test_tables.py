@@ -82,3 +82,17 @@ def test_text_with_commas_and_quotes_is_quoted(tmp_path):
     trace.phases.append(PhaseRecord(0, 0, odd, "read", "x", 0, 1, *[0.0] * 9, 0, "", ""))
     write_tables(tmp_path, trace)
     assert read(tmp_path / "phases.csv")[0]["tile"] == odd
+
+
+def test_parquet_without_pyarrow_is_refused(cli, tmp_path, monkeypatch):
+    """Before anything is run."""
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pyarrow" else find(name))
+    answer = cli("run", "scenarios/quickstart.yaml", "--parquet", "--out", tmp_path / "out")
+    assert answer.code == 2
+    assert answer.err == (
+        "Parquet tables need pyarrow, which is not installed; install it with: pip install 'cosim-crossbar[parquet]'\n"
+    )
+    assert not (tmp_path / "out").exists()

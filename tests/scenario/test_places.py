@@ -75,3 +75,14 @@ def test_override(tmp_path: Path) -> None:
     assert with_override(made, "new.part=[1, 2]").value(("new", "part")) == [1, 2]
     with pytest.raises(ScenarioError, match="leads nowhere"):
         with_override(made, "b.e.7.g=1")
+
+
+def test_merged_keys_have_the_place_of_their_mapping(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "program:\n  - read: &first {tiles: [a], coding: pwm}\n  - read: {<<: *first, coding: amplitude}\n"
+    )
+    document = read_document(file, "a.yaml")
+    assert document.values["program"][1]["read"] == {"tiles": ["a"], "coding": "amplitude"}
+    assert document.place(("program", 1, "read", "tiles")) == "a.yaml:3:11"
+    assert document.place(("program", 1, "read", "coding")) == "a.yaml:3:24"

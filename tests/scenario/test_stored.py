@@ -17,25 +17,26 @@ from cosim.scenario.stored import compare_folders, read_folder
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
-    result = run(load(ROOT / "scenarios" / "quickstart.yaml"))
-    return result, result.save(tmp_path_factory.mktemp("run"))
+@pytest.fixture
+def saved(quickstart: tuple[Result, Path]) -> tuple[Result, Path]:
+    return quickstart
 
 
 def test_the_trace_is_read_back(saved: tuple[Result, Path]) -> None:
     result, folder = saved
     trace = read_trace(folder / "tables", result.summary)
     for own, read in zip(result.trace.tables, trace.tables, strict=True):
-        assert len(own) == len(read) > 0
+        assert len(own) == len(read)
         for one, other in zip(own, read, strict=True):
             np.testing.assert_equal(tuple(other), tuple(one))
+    assert len(trace.pulses) == result.summary["operations"][0]["pulses"]
     for name in ("capacities", "areas", "warnings", "end_fs"):
         assert getattr(trace, name) == getattr(result.trace, name), name
     assert [row[:5] for row in trace.operations] == [row[:5] for row in result.trace.operations]
     used = {row[6] for row in trace.energies}
     assert {key: trace.formulas[key] for key in used} == {key: result.trace.formulas[key] for key in used}
     np.testing.assert_equal(trace.cell_energies, result.trace.cell_energies)
+    np.testing.assert_equal(trace.maps, result.trace.maps)
 
 
 def test_the_page_is_written_anew(saved: tuple[Result, Path], cli) -> None:
@@ -47,11 +48,12 @@ def test_the_page_is_written_anew(saved: tuple[Result, Path], cli) -> None:
     assert (folder / "report.html").read_text() == page
 
 
-def test_compare(saved: tuple[Result, Path], tmp_path: Path, cli) -> None:
-    _, folder = saved
-    other = run(load(ROOT / "scenarios" / "quickstart.yaml", ["hardware.adc.bits=6"])).save(tmp_path)
+def test_compare(tmp_path: Path, cli) -> None:
+    file = ROOT / "tests" / "scenario" / "malformed" / "base.yaml"
+    folder = run(load(file)).save(tmp_path / "one")
+    other = run(load(file, ["hardware.adc.bits=4"])).save(tmp_path / "other")
     content = compare_folders(folder, other)
-    assert content["scenario"] == [{"key": "hardware.adc.bits", "first": 8, "second": 6}]
+    assert content["scenario"] == [{"key": "hardware.adc.bits", "first": 8, "second": 4}]
     figures = {row["figure"]: row for row in content["figures"]}
     one, two = (read_folder(each).summary for each in (folder, other))
     assert figures["energy"]["first"] == one["energy"]["total_j"]
@@ -62,7 +64,7 @@ def test_compare(saved: tuple[Result, Path], tmp_path: Path, cli) -> None:
     )
     answer = cli("compare", folder, other)
     assert answer.code == 0
-    assert "scenario   hardware.adc.bits: 8 -> 6" in answer.out.splitlines()
+    assert "scenario   hardware.adc.bits: 8 -> 4" in answer.out.splitlines()
     assert json.loads(cli("compare", folder, other, "--json").out) == content
     same = cli("compare", folder, folder).out.splitlines()
     assert same[2] == "scenario   the same"
