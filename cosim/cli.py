@@ -211,6 +211,10 @@ def netlist(
         str | None,
         typer.Option(metavar="FILE.py:NAME", help="a PySpice circuit in a Python file instead of a scenario"),
     ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="with --out: simulate each deck and keep ngspice's raw file beside it"),
+    ] = False,
     stop: Annotated[
         str | None, typer.Option(help="with --circuit: end of a transient; default: operating point")
     ] = None,
@@ -227,14 +231,28 @@ def netlist(
         typer.echo(circuit_deck(circuit, None if stop is None else parse(stop, "s")), nl=False)
         return
     assert scenario is not None
+    if raw and out is None:
+        raise InputError("--raw needs --out DIR, the folder for the raw files")
     loaded = _load(scenario, set_)
     for index, text in decks(loaded, phase):
         if out is None:
             typer.echo(text, nl=False)
-        else:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / f"phase-{index:06d}.cir").write_text(text, encoding="utf-8")
-            typer.echo(str(out / f"phase-{index:06d}.cir"))
+            continue
+        out.mkdir(parents=True, exist_ok=True)
+        deck = out / f"phase-{index:06d}.cir"
+        deck.write_text(text, encoding="utf-8")
+        typer.echo(str(deck))
+        if raw:
+            _simulate(text, deck.with_suffix(".raw"))
+
+
+def _simulate(deck: str, path: Path) -> None:
+    from cosim.spice.subprocess_engine import SubprocessEngine
+
+    engine = SubprocessEngine()
+    engine.write_raw(deck, path, deadline_s=120.0)
+    engine.close()
+    typer.echo(str(path))
 
 
 @app.command()

@@ -130,6 +130,21 @@ def test_netlists(cli, tmp_path: Path) -> None:
     assert far.err == f"there is no phase 10000: the run has phases 0 to {len(files) - 1}\n"
 
 
+@pytest.mark.ngspice
+def test_raw_files_on_demand(cli, tmp_path: Path) -> None:
+    from cosim.spice.raw import read_raw
+
+    answer = cli("netlist", GOOD, "--phase", 1, "--out", tmp_path, "--raw")
+    assert answer.code == 0
+    assert answer.out.splitlines() == [str(tmp_path / f"phase-000001.{end}") for end in ("cir", "raw")]
+    plots = read_raw(tmp_path / "phase-000001.raw")
+    assert any(
+        plot.name.lower().startswith("transient") and plot.complete and len(plot.values) > 10
+        for plot in plots
+    )
+    assert cli("netlist", GOOD, "--raw").err == "--raw needs --out DIR, the folder for the raw files\n"
+
+
 @pytest.mark.parametrize("arguments", [["walk"], ["run"], ["run", "--nothing"], ["run", GOOD, "--seed", "x"]])
 def test_wrong_use(arguments: list[object], cli) -> None:
     answer = cli(*arguments)

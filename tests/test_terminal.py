@@ -142,6 +142,38 @@ def test_the_signal_in_a_pipe(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "summary.json").read_text())["time"]["end_s"] > 0
 
 
+SIGNALLED_CHECK = """
+import os, signal, sys, threading
+from cosim.cli import main
+import cosim.scenario.validate
+module = sys.modules["cosim.scenario.validate"]
+inner = module._phase_by_phase
+def signalled(*arguments):
+    os.kill(os.getpid(), signal.SIGINT)
+    return inner(*arguments)
+module._phase_by_phase = signalled
+main()
+"""
+
+
+@pytest.mark.ngspice
+def test_the_signal_during_a_cross_check(tmp_path: Path) -> None:
+    """The behavioral run is kept; there is no half of a cross-check."""
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED_CHECK, "validate", str(SMALL), "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert re.fullmatch(
+        r"interrupted at 0 of \d+ phases in ngspice; what was done is in the folder\n", done.stderr
+    )
+    assert len(json.loads((tmp_path / "summary.json").read_text())["operations"]) == 2
+    assert not (tmp_path / "crosscheck.json").exists()
+
+
 def test_a_watch_ends_between_events_and_then_at_once() -> None:
     before = signal.getsignal(signal.SIGINT)
     with Watch(shown=False) as watch:

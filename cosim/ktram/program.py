@@ -71,6 +71,20 @@ class Start:
 
 @final
 @dataclass(frozen=True)
+class Conductances:
+    """Keep the conductances of all devices of lanes, ``(lanes, spaces, 2, rows, columns)``; nothing is driven."""
+
+    lanes: tuple[int, ...]
+
+    def found(self, core: Core) -> dict[str, Any]:
+        """Return them, in the unit of the device model."""
+        shape = (len(self.lanes), core.spaces_per_lane, core.crossbar_rows, core.crossbar_cols, 2)
+        stored = core.state[list(self.lanes)].astype(np.float64).reshape(shape)
+        return {"conductances": core.law.conductances(np.moveaxis(stored, -1, 2)).tolist()}
+
+
+@final
+@dataclass(frozen=True)
 class Loop:
     """Carry out ``steps`` ``times`` over."""
 
@@ -103,7 +117,7 @@ class Classify:
     test_values: int | None = None
 
 
-Step = Execute | Read | Start | Loop | Classify
+Step = Execute | Read | Start | Conductances | Loop | Classify
 
 
 @final
@@ -155,6 +169,8 @@ def run_step(step: Step, core: Core | None, settings: Mapping[str, Any], seed: i
         for lane, aat in product(step.lanes, step.tuples):
             core.set_start_y(lane, aat, step.y, step.level)
         return Outcome({}, 0)
+    if isinstance(step, Conductances):
+        return Outcome({}, 0, step.found(core))
     return _loop(step, core, settings, seed, name)
 
 

@@ -22,6 +22,7 @@ from cosim.ktram.datasets import Split, load_split
 from cosim.ktram.program import (
     MOST_PATTERN_TUPLES,
     Classify,
+    Conductances,
     Execute,
     Loop,
     Outcome,
@@ -71,7 +72,7 @@ class TimedProgram:
         if isinstance(step, Classify):
             return self._classify(step, operation)
         assert core is not None
-        if isinstance(step, Start):
+        if isinstance(step, (Start, Conductances)):
             return run_step(step, core, self.settings, self.seed, name)
         timeline = self._line_of(core)
         before = len(self.trace.instructions)

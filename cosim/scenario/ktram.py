@@ -17,7 +17,18 @@ from cosim.ktram.core import Core
 from cosim.ktram.lane_devices import scale_of
 from cosim.ktram.lane_network import LaneCircuit
 from cosim.ktram.mss import law_for
-from cosim.ktram.program import Classify, Execute, Loop, Outcome, Read, Start, Step, lanes_of, run_step
+from cosim.ktram.program import (
+    Classify,
+    Conductances,
+    Execute,
+    Loop,
+    Outcome,
+    Read,
+    Start,
+    Step,
+    lanes_of,
+    run_step,
+)
 from cosim.ktram.timed_program import TimedProgram
 from cosim.records import OperationRecord, Trace, Work
 from cosim.report.baseline import DigitalBaseline
@@ -132,6 +143,8 @@ class _Steps:
         if entry.start is not None:
             inner, s = (*key, "start"), entry.start
             return Start(self._tuples(inner, s.tuples), s.y, s.level, self._lanes(inner, s.lanes))
+        if entry.conductances is not None:
+            return Conductances(self._lanes((*key, "conductances"), entry.conductances.lanes))
         if entry.loop is not None:
             inner = (*key, "loop", "steps")
             return Loop(

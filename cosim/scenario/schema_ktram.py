@@ -164,6 +164,12 @@ class StartStep(Section):
     lanes: list[int] | None = Field(default=None, description="which lanes; default: all")
 
 
+class ConductancesStep(Section):
+    """Keep the conductances of all devices; nothing is driven."""
+
+    lanes: list[int] | None = Field(default=None, description="which lanes; default: all")
+
+
 class LoopStep(Section):
     """Steps several times over."""
 
@@ -214,6 +220,9 @@ class KtramStep(Section):
     execute: ExecuteStep | None = Field(default=None, description="instructions on tuples")
     read: ReadTuplesStep | None = Field(default=None, description="read tuples and keep the activations")
     start: StartStep | None = Field(default=None, description="set kT-bits to an activation")
+    conductances: ConductancesStep | None = Field(
+        default=None, description="keep the conductances of all devices"
+    )
     loop: LoopStep | None = Field(default=None, description="steps several times over")
     classify: ClassifyStep | None = Field(default=None, description="learn and test a data set")
 

@@ -6,6 +6,7 @@ It keeps no state between decks, which makes it the reference for every other en
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -74,6 +75,22 @@ class SubprocessEngine:
         if code != 0:
             raise complaint_in(log) or SpiceError(f"ngspice ended with exit code {code} and gave no reason")
         return result
+
+    def write_raw(self, text: str, path: Path, deadline_s: float) -> None:
+        """Simulate the deck ``text`` and write ngspice's raw file to ``path``, whole.
+
+        Raises `SpiceError` with ngspice's complaint where it wrote none, `SpiceTimeoutError` past the deadline.
+        """
+        with tempfile.TemporaryDirectory(prefix=FOLDER, ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            (folder / "phase.cir").write_text(text)
+            code = self._simulate(folder, deadline_s)
+            raw, log = folder / "phase.raw", _read_log(folder / "log")
+            if code != 0 or not raw.is_file():
+                raise complaint_in(log) or SpiceError(f"ngspice ended with exit code {code} and no raw file")
+            part = path.with_name(f".{path.name}.part")
+            shutil.copyfile(raw, part)
+            part.replace(path)
 
     def _simulate(self, folder: Path, deadline_s: float) -> int:
         """Return the exit code of ngspice; raises `SpiceTimeoutError` when it had to be killed."""

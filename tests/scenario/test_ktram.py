@@ -112,7 +112,7 @@ def test_there_is_nothing_to_cross_check(tmp_path: Path) -> None:
         ("    - loop: {times: 0, steps: [{read: {tuples: [[0, 0]]}}]}\n", "8:14: ktram.program.0.loop.times", "must be at least 1, not 0"),
         ("    - loop: {times: 2, steps: [{read: {tuples: [[0]]}}]}\n", "8:49: ktram.program.0.loop.steps.0.read.tuples.0", "must have one entry for each of the 2 spaces of ktram.lanes, not 1"),
         ("    - classify: {data: mnist}\n", "8:18: ktram.program.0.classify.data", "must be one of iris, digits, not 'mnist'"),
-        ("    - {read: {tuples: [[0, 0]]}, start: {tuples: [[0, 0]], y: 0}}\n", "8:7: ktram.program.0", "a step must have exactly one of execute, read, start, loop, classify, not read and start"),
+        ("    - {read: {tuples: [[0, 0]]}, start: {tuples: [[0, 0]], y: 0}}\n", "8:7: ktram.program.0", "a step must have exactly one of execute, read, start, conductances, loop, classify, not read and start"),
         ("    - red: {tuples: [[0, 0]]}\n", "8:7: ktram.program.0.red", "there is no such key; did you mean 'read'?"),
     ],
 )  # fmt: skip

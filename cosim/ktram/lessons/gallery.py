@@ -16,6 +16,7 @@ from cosim.ktram.lessons import (
     binning,
     classification,
     codebook,
+    disturb,
     hysteresis,
     noise,
     pair,
@@ -185,6 +186,11 @@ GALLERY: Final[Mapping[str, Picture | Animation]] = MappingProxyType(
             _PAIR,
             "Switch model, (FF, RA) and then (FF, RZ): the last sign is a random bit.",
             lambda: pair.draw_trace(pair.random_bit(), "mss: (FF, RA), then (FF, RZ)"),
+        ),
+        "disturb": Picture(
+            _BIT,
+            "Ten (FF, RH) on one kT-bit of a circuit move its neighbours, but for a crossbar of one row (drawn folded).",
+            lambda: disturb.draw_disturb([disturb.disturb(*case) for case in disturb.CASES]),
         ),
         "two-numbers": Picture(_BIT, "A pair holds a weight and a magnitude.", topology.draw_two_numbers),
         "two-readouts": Picture(
