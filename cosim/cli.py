@@ -303,7 +303,7 @@ def pulses(
 
 @app.command()
 def devices(as_json: AsJson = False) -> None:
-    """List device models and presets with their parameters, units and sources.
+    """List device models, and presets of devices, wires, converters and architectures, with sources.
 
     Example: cosim devices --json
     """
@@ -319,6 +319,12 @@ def devices(as_json: AsJson = False) -> None:
             typer.echo(f"    {key:<10} {leaf['default']:<14} {leaf['doc']} ({leaf['source']})")
     for name, model in content["presets"].items():
         typer.echo(f"preset {name}: model {model} ({content['preset_sources'][name]})")
+    for section, known in content["hardware_presets"].items():
+        for name, entry in known.items():
+            typer.echo(f"preset {name} of {section}: {entry['summary']}")
+            for key, leaf in entry["entries"].items():
+                value = leaf["value"] if not isinstance(leaf["value"], list) else ", ".join(leaf["value"])
+                typer.echo(f"    {key:<26} {value!s:<14} ({leaf['source']})")
 
 
 @app.command()
@@ -429,9 +435,14 @@ def fit(
         bool, typer.Option("--against-spice", help="simulate the fit again in ngspice, report both errors")
     ] = False,
     robust: Annotated[bool, typer.Option("--robust", help="count outlying samples less")] = False,
+    even: Annotated[
+        bool, typer.Option("--even", help="weigh files so that the largest of their errors gets small")
+    ] = False,
     temperature: Annotated[str, typer.Option(help="temperature of the measurement")] = "300 K",
-    survey: Annotated[int, typer.Option(min=8, max=65536, help="points of the search for good starts")] = 512,
-    starts: Annotated[int, typer.Option(min=1, max=64, help="starts that are improved")] = 5,
+    survey: Annotated[
+        int, typer.Option(min=8, max=65536, help="points of the search for good starts")
+    ] = 1024,
+    starts: Annotated[int, typer.Option(min=1, max=64, help="starts that are improved")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="seed of the search")] = 0,
     device: Annotated[str, typer.Option(help="pulse_table: name of the measured device")] = "",
     source: Annotated[str, typer.Option(help="pulse_table: where the measurement comes from")] = "",
@@ -449,9 +460,9 @@ def fit(
     from cosim.fit.study import Study, run_study
 
     if model == "pulse_table":
-        if fix or bound or predict or against_spice or robust:
+        if fix or bound or predict or against_spice or robust or even:
             raise InputError(
-                "a jump table is counted and not searched for: --fix, --bound, --predict, --against-spice and --robust do not belong to it"
+                "a jump table is counted and not searched for: --fix, --bound, --predict, --against-spice, --robust and --even do not belong to it"
             )
         _build_table(files, out, (ltp, ltd), (device, source, unit), as_json, quiet)
         return
@@ -471,6 +482,7 @@ def fit(
         bounds=tuple(bound or ()),
         against_spice=against_spice,
         robust=robust,
+        even=even,
         temperature=parse(temperature, "K"),
         survey=survey,
         starts=starts,

@@ -37,6 +37,9 @@ Data files (CSV with `#` comments, or NPY) lie in the folder of the scenario, an
 else is replaced. `--set KEY=VALUE` does the same from the command line; list entries are counted from 0:
 `--set program.0.write.verify.max_pulses=50`.
 
+`preset: NAME` in `hardware`, `hardware.array.wires`, `hardware.adc`, `hardware.dac` and `hardware.variation` lays a
+published set under that section's keys: see [presets](presets.md).
+
 In the tables below, NAME stands for the name of a tile and N for the number of a step. *Source* says where
 a default comes from; `cosim` marks a choice of this program that is no physical value.
 """

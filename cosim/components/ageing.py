@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.devices.ageing import Endurance, Retention, drawn_deviations, scales, with_scaled_ends
 from cosim.devices.base import DeviceModel, FloatArray
+from cosim.devices.retention import Endurance, Retention, drawn_deviations, scales, with_scaled_ends
 from cosim.errors import DeviceError
 
 _NOTICED = 1e-5

@@ -137,6 +137,7 @@ class Tile:
         self.over_compliance = 0
         self._seed = stream_seed(seed, f"tiles/{name}/phases")
         self._draws: dict[str, int] = {}
+        self._c2c = self.variation.of_phases(network.arrays[0].device)
         self._noise = self._noise_process()
         self.ageing = self._new_ageing()
         self._count = 0
@@ -277,7 +278,7 @@ class Tile:
             if backend.costly:
                 answer = backend.submit(request).result
                 yield self.environment.timeout(0)  # lets phases of the same instant be submitted too
-            result = with_c2c(request, self._result(answer, operation, phase), self.variation.c2c)
+            result = with_c2c(request, self._result(answer, operation, phase), self._c2c)
             if self._noise is not None and phase.kind in ("read", "verify"):
                 result = with_read_noise(request, result, self._noise)
             yield self.environment.timeout(result.duration_fs)

@@ -137,6 +137,19 @@ def mss(x: FloatArray, v: FloatArray, t: FloatArray, p: FloatArray, result: Floa
 
 
 @_kept
+def mtj(x: FloatArray, v: FloatArray, t: FloatArray, p: FloatArray, result: FloatArray) -> None:
+    """`mtj`; parameters: 1/V_set, 1/V_reset [1/V], thermal stability, 1/tau_0, speed of precession [1/s]."""
+    per_set, per_reset, delta, rate, precession = p[0], p[1], p[2], p[3], p[4]
+    for k in range(x.size):
+        over_up, over_down = v[k] * per_set - 1.0, -v[k] * per_reset - 1.0
+        up = rate * _exp(-min(delta * max(-over_up, 0.0), _LARGEST)) + precession * max(over_up, 0.0)
+        down = rate * _exp(-min(delta * max(-over_down, 0.0), _LARGEST)) + precession * max(over_down, 0.0)
+        total = up + down
+        moved = -_expm1(max(-total * t[k], -_LARGEST))
+        result[k] = min(max(x[k] - (x[k] - up / total) * moved, 0.0), 1.0)
+
+
+@_kept
 def fefet(x: FloatArray, v: FloatArray, t: FloatArray, p: FloatArray, result: FloatArray) -> None:
     """`fefet`; parameters: ln(V_set/1 V), ln(V_reset/1 V), the exponent n, 1/tau_0 [1/s]."""
     log_set, log_reset, exponent, rate = p[0], p[1], p[2], p[3]
@@ -254,6 +267,13 @@ def travelled(
 
 
 LAWS: Mapping[str, Law] = MappingProxyType(
-    {"mss": mss, "fefet": fefet, "vteam": vteam, "data_driven": data_driven, "pulse_law": pulse_law}
+    {
+        "mss": mss,
+        "mtj": mtj,
+        "fefet": fefet,
+        "vteam": vteam,
+        "data_driven": data_driven,
+        "pulse_law": pulse_law,
+    }
 )
 """The compiled laws by name of the model."""

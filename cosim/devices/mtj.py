@@ -35,12 +35,14 @@ from typing import ClassVar, Literal, final
 import numpy as np
 
 from cosim.devices.base import DeviceModel, FloatArray, Parameter, check, is_positive, quantity
+from cosim.devices.elementwise import elementwise
 from cosim.units import Kelvin, Ohm, Second, Volt
 
 _NEUROSIM = "MLP-NeuroSim 3.0, STT-MRAM: 3.5 kohm, on/off 2.3, 1 V, 10 ns"
 _KOCH = "Koch, Katine, Sun, PRL 92, 088302 (2004): attempt time of 1 ns"
 _CRITICAL = "cosim: 70 % of the write amplitude, so that half of it disturbs less than 1e-6 a pulse"
 _EULER = 0.5772156649015329
+_LARGEST = 700.0
 
 
 @final
@@ -73,6 +75,8 @@ class Mtj(DeviceModel):
         ):  # fmt: skip
             value = getattr(self, parameter)
             check(is_positive(value), self.name, parameter, "finite and above zero", value)
+        stable = np.asarray(self.delta)
+        check(bool(np.all(stable >= 2)), self.name, "delta", "at least 2, as a barrier has to be", self.delta)
         low = np.asarray(self.r_on)
         check(bool(np.all(low < self.r_off)), self.name, "r_on", "below r_off", self.r_on)
 
@@ -93,14 +97,28 @@ class Mtj(DeviceModel):
 
     def switching_rate(self, voltage: FloatArray, critical: Parameter, temperature: Kelvin) -> FloatArray:
         """Return r(v) [1/s] for a ``voltage`` [V] in the direction of the switch, ``critical`` [V]."""
-        delta = np.asarray(self.delta) * (300.0 / temperature)
         over = voltage / np.asarray(critical) - 1.0
-        thermal = np.exp(-delta * np.maximum(-over, 0.0)) / self.attempt_time
-        precession = (
-            2.0 / (_EULER + np.log(0.25 * np.pi**2 * delta)) * np.maximum(over, 0.0) / self.relaxation_time
-        )
-        result: FloatArray = thermal + precession
+        barrier = np.minimum(self._stability(temperature) * np.maximum(-over, 0.0), _LARGEST)
+        thermal = np.exp(-barrier) / self.attempt_time
+        result: FloatArray = thermal + self._precession(temperature) * np.maximum(over, 0.0)
         return result
+
+    def _stability(self, temperature: float) -> Parameter:
+        result: Parameter = self.delta * (300.0 / temperature)
+        return result
+
+    def _precession(self, temperature: float) -> Parameter:
+        """Return the rate of the precessional regime at twice the critical voltage [1/s]."""
+        log = np.log(0.25 * np.pi**2 * self._stability(temperature))
+        result: Parameter = 2.0 / (_EULER + log) / np.asarray(self.relaxation_time)[()]
+        return result
+
+    def elementwise_law(self, temperature: float) -> tuple[float, ...]:
+        """Return 1/v_set, 1/v_reset [1/V], the thermal stability, 1/tau_0 and the speed of precession [1/s]."""
+        return (
+            1.0 / self.v_set, 1.0 / self.v_reset, float(self._stability(temperature)), 1.0 / self.attempt_time,
+            float(self._precession(temperature)),
+        )  # fmt: skip
 
     def switching_probability(self, voltage: FloatArray, width: Parameter, temperature: Kelvin) -> FloatArray:
         """Return the probability that a junction which is not yet there switches in a pulse of ``width`` [s].
@@ -110,6 +128,7 @@ class Mtj(DeviceModel):
         start = np.where(voltage > 0, 0.0, 1.0)
         return np.abs(self.advance(start, voltage, width, temperature) - start)
 
+    @elementwise
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float
     ) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Models that know pulses only: what one pulse of a given amplitude and width does, and no equation in time.
+r"""Models that know pulses only: what one pulse of a given amplitude and width does, and no equation in time.
 
 **Convention.** Such a law is measured with one SET and one RESET pulse, of amplitude ``set_amplitude`` or
 ``reset_amplitude`` and width ``set_width`` or ``reset_width``. Time with more than ``threshold`` times the amplitude
@@ -6,8 +6,9 @@ over the device counts, divided by the width, as pulses; all else does nothing. 
 one ten times as wide is ten, one half as wide is half a pulse, a cell under half the amplitude stays as it is, and a
 higher amplitude has no further effect, since nothing was published about it.
 
-The state is x = (G - G_min)/(G_max - G_min). Noise from pulse to pulse is Gaussian and independent: its deviation
-grows with the square root of the number of pulses, in one phase or in many.
+The state is x = (G - G_min)/(G_max - G_min). Noise from pulse to pulse is Gaussian and independent. Where a pulse
+multiplies the distance of two states by a constant a, what earlier pulses have added shrinks (or grows) with them, and the variance after n
+pulses is :math:`\sigma^2 (1-a^{2n})/(1-a^2)`, in one phase or in many; else it is taken as :math:`n \sigma^2`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ OFF = "cosim: off unless asked for"
 _HALF_SELECT = "cosim: halfway between a half-selected cell and the full amplitude"
 _SINGLE = 1000.0
 """Pulses of one phase that `iterated` takes one at a time."""
+_LARGEST_EXPONENT = 700.0
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _BATCH = 1e-4
 """Largest change of the state by pulses taken together."""
@@ -74,6 +76,13 @@ class PulseModel(DeviceModel):
     def deviations(self) -> tuple[Parameter, Parameter]:
         """Return the standard deviation of the state that one SET and one RESET pulse add."""
         return 0.0, 0.0
+
+    def independent_pulses(self, count: FloatArray) -> FloatArray:
+        """Return the variance after ``count`` pulses in units of that of one pulse: their number.
+
+        Where a pulse multiplies the distance of two states by a constant, see `decayed_pulses`.
+        """
+        return np.abs(count)
 
     def pulse_rate(self, voltage: FloatArray) -> FloatArray:
         """Return pulses per second [1/s] at ``voltage`` [V]: positive for SET, negative for RESET, 0 between."""
@@ -128,7 +137,7 @@ class PulseModel(DeviceModel):
     ) -> FloatArray:
         """Return ``after`` with the Gaussian noise of ``exposure`` pulses, clipped to 0..1."""
         up, down = self.deviations()
-        sigma = np.where(exposure > 0, up, down) * np.sqrt(np.abs(exposure))
+        sigma = np.where(exposure > 0, up, down) * np.sqrt(self.independent_pulses(exposure))
         result: FloatArray = np.clip(after + sigma * normal(uniforms[0]), 0.0, 1.0)
         return result
 
@@ -145,6 +154,13 @@ def normal(uniforms: FloatArray) -> FloatArray:
     from scipy.special import ndtri
 
     result: FloatArray = ndtri(np.clip(uniforms, 1e-16, 1.0 - 1e-16))
+    return result
+
+
+def decayed_pulses(count: FloatArray, log_factor: Parameter) -> FloatArray:
+    """Return (1 - a^2n)/(1 - a^2) for n = ``count`` pulses of either sign; ``log_factor``: ln a per pulse."""
+    double = 2.0 * np.where(np.abs(log_factor) > 1e-12, log_factor, 1e-12)
+    result: FloatArray = np.expm1(np.minimum(double * np.abs(count), _LARGEST_EXPONENT)) / np.expm1(double)
     return result
 
 

@@ -7,7 +7,8 @@ pulses are one affine step, so there is no loop over pulses:
 
 :math:`x' = x + (e^{-n/A} - 1)\,(x - 1/(1 - e^{-P_{max}/A}))`.
 
-Noise from cycle to cycle: a Gaussian of ``c2c`` times the conductance range for every pulse.
+Noise from cycle to cycle: a Gaussian of ``c2c`` times the conductance range for every pulse, so that n pulses have
+the variance :math:`c2c^2 (1-a^{2n})/(1-a^2)` with :math:`a = e^{-1/A}`.
 
 Source: P.-Y. Chen, X. Peng, S. Yu, "NeuroSim", IEEE TCAD 37(12), 3067 (2018).
 """
@@ -24,7 +25,7 @@ import numpy as np
 
 from cosim.devices.base import FloatArray, Parameter, check, quantity
 from cosim.devices.nonlinearity import PER_DEVIATION, steepness_of
-from cosim.devices.pulse import OFF, PulseModel
+from cosim.devices.pulse import OFF, PulseModel, decayed_pulses
 from cosim.units import Fraction, Second, Siemens, Volt
 
 _JO = "MLP-NeuroSim 3.0 manual, Ag:a-Si; Jo et al., Nano Letters 10, 1297 (2010)"
@@ -121,6 +122,11 @@ class PulseLaw(PulseModel):
     def deviations(self) -> tuple[Parameter, Parameter]:
         """Return ``c2c`` for both signs."""
         return self.c2c, self.c2c
+
+    def independent_pulses(self, count: FloatArray) -> FloatArray:
+        """Return (1 - a^2n)/(1 - a^2): a is exp(-1/A) on the SET curve, exp(1/A) on the RESET curve."""
+        up, down = self.steepness
+        return decayed_pulses(count, np.where(count > 0, -up / self.levels_set, down / self.levels_reset))
 
 
 def _law(

@@ -89,8 +89,29 @@ _PRESETS: Mapping[str, DeviceModel] = {
     **PROGRAMMING_ERRORS,
     "mss-firm": Mss(r_on=100e3, r_off=1e6, v_on=0.6, v_off=0.6, tau=10e-6),
     "mss-knowm-w-sdc": Mss(r_on=1.13e3, r_off=202e3, v_on=0.427, v_off=0.127, tau=47.5e-6),
+    "yakopcic-knowm-w-sdc": Yakopcic(
+        a1=1.31081e-3, a2=2.65822e-4, b=1.48606, v_p=0.229535, v_n=0.203707, a_p=3459.83, a_n=39077.4
+    ),
 }
+_MLP = "MLP-NeuroSim 3.0 manual; "
 _PRESET_SOURCES: Mapping[str, str] = {
+    "pulse-law-taox-hfox": _MLP + "TaOx/HfOx, Wu et al., VLSI Technology 2018",
+    "pulse-law-taox-tio2": _MLP + "TaOx/TiO2, table I",
+    "pulse-law-alox-hfo2": _MLP + "AlOx/HfO2, Woo et al., IEEE EDL 37, 994 (2016)",
+    "pulse-law-pcmo": _MLP + "PCMO, Park et al., IEDM 2013",
+    "pulse-law-ag-a-si": _MLP + "Ag:a-Si, Jo et al., Nano Letters 10, 1297 (2010)",
+    "pulse-law-epiram": _MLP + "EpiRAM, Choi et al., Nature Materials 17, 335 (2018)",
+    "pulse-law-gst-pcm": _MLP + "GST PCM, Kuzum et al., Nano Letters 12, 2179 (2012)",
+    "pulse-law-hzo-fefet": _MLP + "HZO FeFET, Jerry et al., IEDM 2017",
+    "soft-bounds-reram": "Gong et al., IEDM 2022, HfO2 baseline, as in the IBM analog hardware acceleration kit",
+    "soft-bounds-reram-optimized": "Gong et al., IEDM 2022, optimized material, as in the IBM analog hardware acceleration kit",
+    "exp-step-reram": "Gong et al., Nature Communications 9, 2102 (2018), as in the IBM analog hardware acceleration kit",
+    "linear-step-ecram": "Tang et al., IEDM 2018, lithium ECRAM, as in the IBM analog hardware acceleration kit",
+    "linear-step-ecram-mo": "Kim et al., IEDM 2019, metal-oxide ECRAM, as in the IBM analog hardware acceleration kit",
+    "stanford-pku": "Stanford-PKU set of MemTorch, Lammie et al., arXiv 2004.10971",
+    "data-driven-tiox": "Messaris et al., IEEE TCAD 37(12), 3151 (2018), TiOx, set of MemTorch",
+    "fefet-hzo": "Jerry et al., IEDM 2017, HZO FeFET, defaults of fefet",
+    "mss-knowm": "Knowm MMSS set of models-4-all and jspice: 500 ohm to 1.5 kohm, Schottky current",
     "rs-ktram": "kT-RAM neural core, rs model",
     "rs-jspice": "jspice, RS model",
     "mss-ktram": "kT-RAM neural core, default MSS profile",
@@ -107,6 +128,7 @@ _PRESET_SOURCES: Mapping[str, str] = {
     "sonos-40nm": "SONOS of 40 nm, IEDM 2022, as in CrossSim",
     "rram-cmo": "Falcone et al., CMO/HfOx, 2 % window, as in the IBM analog hardware acceleration kit",
     "mss-firm": "cosim: mss with firm thresholds and the range of TaOx/HfOx RRAM, Wu et al., VLSI Technology 2018",
+    "yakopcic-knowm-w-sdc": "cosim: fit to 18 measured loops of two W+SDC devices, Knowm Memristor Discovery, Knowm Inc., 2020",
     "mss-knowm-w-sdc": "cosim: fit to 18 measured loops of two W+SDC devices, Knowm Memristor Discovery, Knowm Inc., 2020",
 }
 

@@ -27,7 +27,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from cosim.devices.base import FloatArray, Parameter, check, is_positive, quantity
-from cosim.devices.pulse import OFF, Mask, PulseModel, affine_steps, iterated
+from cosim.devices.pulse import OFF, Mask, PulseModel, affine_steps, decayed_pulses, iterated
 from cosim.units import Fraction
 
 _KIT = "IBM analog hardware acceleration kit"
@@ -75,6 +75,10 @@ class SoftBounds(StepModel):
         step = np.where(count > 0, self.dw_set, self.dw_reset)
         return affine_steps(state, count, step * ((count > 0) - state), -step)
 
+    def independent_pulses(self, count: FloatArray) -> FloatArray:
+        """Return (1 - a^2n)/(1 - a^2), a = 1 - step."""
+        return decayed_pulses(count, np.log1p(-np.where(count > 0, self.dw_set, self.dw_reset)))
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -99,6 +103,11 @@ class LinearStep(StepModel):
         step = self._signed_step(up)
         slope = np.where(up, -np.asarray(self.gamma_set), self.gamma_reset)
         return affine_steps(state, count, step * (1.0 + slope * w), 2.0 * step * slope)
+
+    def independent_pulses(self, count: FloatArray) -> FloatArray:
+        """Return (1 - a^2n)/(1 - a^2), a = 1 - gamma step."""
+        step = np.where(count > 0, self.dw_set * self.gamma_set, self.dw_reset * np.asarray(self.gamma_reset))
+        return decayed_pulses(count, np.log1p(-step))
 
 
 @final
@@ -196,6 +205,10 @@ PRESETS: Mapping[str, StepModel] = MappingProxyType({
     "soft-bounds-reram": SoftBounds(dw_set=0.4622, dw_reset=0.4622, c2c=0.2174),
     "soft-bounds-reram-optimized": SoftBounds(dw_set=0.0949, dw_reset=0.0949, c2c=0.4158),
     "linear-step-ecram": LinearStep(dw_set=0.002, dw_reset=0.002),
+    "exp-step-reram": ExpStep(
+        dw_set=0.00135, dw_reset=0.00135 * (1 - 0.259359), a_set=-1.18445, a_reset=-0.081404, gamma_set=5.0,
+        gamma_reset=5.0, slope=-0.5, offset=-0.5, c2c=5.0,
+    ),
     "linear-step-ecram-mo": LinearStep(dw_set=2.82e-4, dw_reset=2.82e-4, gamma_set=0.415, gamma_reset=0.734),
 })  # fmt: skip
-"""Sets of the IBM analog hardware acceleration kit: Gong et al., IEDM 2022; Tang et al., IEDM 2018; Kim et al., IEDM 2019."""
+"""Sets of the IBM analog hardware acceleration kit: Gong et al., IEDM 2022 and Nature Communications 2018; Tang et al., IEDM 2018; Kim et al., IEDM 2019."""

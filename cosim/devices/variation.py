@@ -8,6 +8,8 @@ r"""Variation that wraps any device model: from device to device, from cycle to 
   change of state. A state that relaxes (`DeviceModel.two_channel`) changes in the logarithm of its distance to the
   bound that it moves towards, any other one along a ramp: in this coordinate the changes of pulses add, so n
   pulses in one phase and n phases of one pulse have the same mean and spread. No change passes a bound.
+  A model that knows pulses and has a ``c2c`` of its own takes it in there: variances add, and spread over n pulses as
+  the model says.
 * **Stuck cells** have one conductance whatever happens to them, their true one: their parameters are such that
   the lowest and the highest conductance are that value, on every backend.
 
@@ -25,9 +27,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.devices.ageing import Endurance, Retention
 from cosim.devices.base import DeviceModel, FloatArray, check, quantity
 from cosim.devices.read_noise import ReadNoise
+from cosim.devices.retention import Endurance, Retention
 from cosim.errors import DeviceError
 from cosim.rng import shell_uniforms
 from cosim.units import Fraction, Siemens
@@ -130,7 +132,7 @@ class Variation:
     c2c: Fraction = quantity(
         0.0,
         source="cosim: none",
-        doc="standard deviation of the change of state of one pulse, relative to it",
+        doc="standard deviation of the change of state of one pulse, relative to it; adds to the c2c that a pulse model has",
     )
     stuck: tuple[Stuck, ...] = quantity((), source="cosim: none", doc="cells that never change")
     read_noise: ReadNoise | None = quantity(
@@ -152,6 +154,10 @@ class Variation:
         """Whether cells differ."""
         return bool(self.d2d or self.stuck)
 
+    def of_phases(self, device: DeviceModel) -> float:
+        """Return the c2c that is a factor on changes of state; 0 where the model has a ``c2c`` of its own."""
+        return 0.0 if hasattr(device, "c2c") else self.c2c
+
 
 def varied_device(
     device: DeviceModel, variation: Variation, shape: tuple[int, int], streams: Streams
@@ -160,6 +166,8 @@ def varied_device(
 
     Raises `DeviceError` for a parameter that the model has not, or that leaves its range.
     """
+    if variation.c2c and hasattr(device, "c2c"):
+        device = device.per_cell(c2c=np.hypot(device.c2c, variation.c2c))
     varied = _spread(device, variation, shape, streams) if variation.d2d else device
     for number, stuck in enumerate(variation.stuck):
         mask = stuck.mask(shape, streams(f"stuck/{number}"))

@@ -21,7 +21,7 @@ from cosim.errors import FitError
 
 _NEWTON = 60
 _VOLTAGE = 1e-9
-_ERROR_OF_STEP = 0.1
+_ERROR_OF_STEP = 0.01
 """Part of `Accuracy.step` for an estimated error: the difference of the first to the second order is larger."""
 
 

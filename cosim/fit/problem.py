@@ -34,6 +34,8 @@ class Problem:
     measurements: tuple[Measurement, ...]
     temperature: float = 300.0
     accuracy: Accuracy = Accuracy()
+    weights: tuple[float, ...] | None = None
+    """How much a measurement's residuals count; None: all the same."""
 
     def __post_init__(self) -> None:
         if not self.measurements:
@@ -60,8 +62,9 @@ class Problem:
 
     @cached_property
     def scale(self) -> FloatArray:
-        """Peak-to-peak value of each measurement: every residual is relative to its own."""
-        return np.array([float(np.ptp(entry.observed)) for entry in self.measurements])
+        """Peak-to-peak value of each measurement over its weight: every residual is relative to its own."""
+        spans = np.array([float(np.ptp(entry.observed)) for entry in self.measurements])
+        return spans if self.weights is None else spans / np.array(self.weights)
 
     @cached_property
     def observed(self) -> FloatArray:

@@ -21,7 +21,9 @@ _LEAST_VOLTAGE = 0.02
 _SPREAD = 30.0
 _APART = 1.5
 _VTEAM_THICKNESS = 3e-9
-"""Default of the model [m]: only k/D matters to a loop."""
+"""Default of the model [m], TEAM's too: only k/D matters to a loop."""
+_FILM = 10e-9
+"""Default thickness of ion_drift [m]: only mobility/D^2 matters to a loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,53 @@ def _yakopcic(scale: Scales) -> Ranges:
     }  # fmt: skip
 
 
+def _team(scale: Scales) -> Ranges:
+    on, off = _resistances(scale)
+    speed, largest = _speed(scale, _VTEAM_THICKNESS), max(scale.voltage) / scale.resistance[0]
+    exponent, threshold = Range(0.5, 12.0), Range(1e-4 * largest, largest)
+    return {
+        "r_on": on, "r_off": off, "i_on": threshold, "i_off": threshold, "k_on": speed, "k_off": speed,
+        "alpha_on": exponent, "alpha_off": exponent,
+    }  # fmt: skip
+
+
+def _ion_drift(scale: Scales) -> Ranges:
+    on, off = _resistances(scale)
+    speed = _speed(scale, _FILM**2)
+    return {"r_on": on, "r_off": off, "mobility": Range(speed.low, 1e3 * speed.high)}
+
+
+def _nonlinear_ion_drift(scale: Scales) -> Ranges:
+    on, off = _resistances(scale)
+    speed, largest = _speed(scale), max(scale.voltage)
+    return {
+        "alpha": Range(0.1, 20.0), "beta": Range(0.01 / on.high, 20.0 / on.low), "gamma": Range(0.1, 20.0),
+        "chi": Range(1e-3 / off.high, 1.0 / off.low), "n": Range(0.5, 20.0),
+        "a": Range(speed.low / largest**13, 1e3 * speed.high / largest**13),
+    }  # fmt: skip
+
+
+def _data_driven(scale: Scales) -> Ranges:
+    on, off = _resistances(scale)
+    speed, ohms = _speed(scale, off.low), Range(on.low, off.high)
+    exponent, steepness = Range(0.1, 30.0), Range(0.01 / off.high, 30.0 / on.high)
+    return {
+        "r_on": on, "r_off": off, "a_p": speed, "a_n": speed, "t_p": exponent, "t_n": exponent, "k_p": steepness,
+        "k_n": steepness, "r_p0": ohms, "r_n0": ohms, "r_n1": ohms, "amplitude": Range(0.1, 1.0),
+    }  # fmt: skip
+
+
+def _stanford(scale: Scales) -> Ranges:
+    largest = max(scale.voltage) / scale.resistance[0]
+    return {
+        "i_0": Range(0.1 * largest, 1e4 * largest), "v_0": Range(0.05, 3.0), "g_0": Range(0.08e-9, 0.8e-9),
+        "velocity": Range(1e-4, 1e8), "gamma_0": Range(8.0, 200.0), "f_min": Range(1e7, 5e9),
+    }  # fmt: skip
+
+
 _KNOWN: Mapping[str, Callable[[Scales], Ranges]] = {
-    "mss": _mss, "rs": _rs, "vteam": _vteam, "yakopcic": _yakopcic,
+    "mss": _mss, "rs": _rs, "vteam": _vteam, "yakopcic": _yakopcic, "team": _team, "ion_drift": _ion_drift,
+    "nonlinear_ion_drift": _nonlinear_ion_drift, "data_driven": _data_driven, "stanford": _stanford,
 }  # fmt: skip
 
 

@@ -30,9 +30,11 @@ from cosim.fit.ranges import Range, default_ranges
 _CONFIDENCE = 0.95
 _AT_BOUND = 1e-3
 _COARSE = Accuracy(step=0.1, shortest=1e-2, periods=2)
-_TRIAL, _FINAL, _FINALISTS = 1e-2, 1e-5, 2
+_TRIAL, _FINAL, _FINALISTS = 1e-2, 1e-5, 4
 _EVALUATIONS = 120
 _OUTLYING = 0.05
+_ROUNDS = 6
+"""How often the weights of an even fit are changed."""
 _ROUGH = Accuracy(step=0.3, shortest=0.03, periods=2)
 
 
@@ -43,10 +45,11 @@ def fit(
     fixed: Mapping[str, Any] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     temperature: float = 300.0,
-    survey: int = 512,
-    starts: int = 5,
+    survey: int = 1024,
+    starts: int = 12,
     seed: int = 0,
     loss: str = "linear",
+    even: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fit:
     """Return the best parameters of ``model`` for all ``measurements`` together.
@@ -69,6 +72,8 @@ def fit(
         Of the survey: the same seed gives the same fit.
     loss : {"linear", "soft_l1"}
         ``soft_l1`` counts outlying samples less.
+    even : bool
+        Weigh the measurements anew, those with a large error more, until the largest error is as small as it gets.
     progress : callable, optional
         Called with the searches that are done (survey, starts, final ones) and their number.
 
@@ -92,7 +97,28 @@ def fit(
         report(done, steps)
         finals.append(_improve(problem, _point(problem, trial), loss, _FINAL))
     report(steps, steps)
-    return _outcome(problem, min(finals, key=lambda result: _cost(result, loss)))
+    best = min(finals, key=lambda result: _cost(result, loss))
+    return _evened(problem, best, loss) if even else _outcome(problem, best)
+
+
+def _evened(problem: Problem, best: Any, loss: str) -> Fit:
+    """Return the fit with the smallest largest error, by least squares with weights that follow the errors.
+
+    A step of Lawson's algorithm (C. L. Lawson, thesis, UCLA 1961): weights grow with the errors that they gave.
+    """
+    found, point = _outcome(problem, best), _point(problem, best)
+    weights = np.ones(len(problem.measurements))
+    errors = np.array([entry.of_range for entry in found.errors])
+    for _ in range(_ROUNDS):
+        weights = weights * errors
+        weights *= np.sqrt(len(weights) / np.sum(weights**2))
+        weighted = dataclasses.replace(problem, weights=tuple(weights.tolist()))
+        result = _improve(weighted, point, loss, _FINAL)
+        other, point = _outcome(weighted, result), _point(problem, result)
+        errors = np.array([entry.of_range for entry in other.errors])
+        if errors.max() < max(entry.of_range for entry in found.errors):
+            found = other
+    return found
 
 
 def make_problem(

@@ -30,9 +30,10 @@ class Study:
     bounds: tuple[str, ...] = ()
     against_spice: bool = False
     robust: bool = False
+    even: bool = False
     temperature: float = 300.0
-    survey: int = 512
-    starts: int = 5
+    survey: int = 1024
+    starts: int = 12
     seed: int = 0
 
 
@@ -80,6 +81,7 @@ def run_study(study: Study, progress: Callable[[int, int], None] | None = None) 
         starts=study.starts,
         seed=study.seed,
         loss="soft_l1" if study.robust else "linear",
+        even=study.even,
         progress=progress,
     )
     spice = _in_spice(found) if study.against_spice else ()

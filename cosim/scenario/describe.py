@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,11 +12,12 @@ from cosim.crossbar.backend import find
 from cosim.devices.registry import models, preset_sources, presets
 from cosim.errors import CosimError
 from cosim.scenario.devices import quantity_default
+from cosim.scenario.hardware_presets import SECTIONS, HardwarePreset
 from cosim.scenario.run import versions
 
 
 def describe_devices() -> dict[str, Any]:
-    """Return every device model with its parameters (default, unit, meaning, source), and the presets."""
+    """Return every device model with its parameters (default, unit, meaning, source), and all presets."""
     found = {}
     for name, model in sorted(models().items()):
         parameters = {
@@ -32,6 +34,18 @@ def describe_devices() -> dict[str, Any]:
         "models": found,
         "presets": {name: value.name for name, value in sorted(presets().items())},
         "preset_sources": dict(sorted(preset_sources().items())),
+        "hardware_presets": {".".join(path): _hardware(known) for path, known in SECTIONS.items()},
+    }
+
+
+def _hardware(known: Mapping[str, HardwarePreset]) -> dict[str, Any]:
+    """Return the presets of a section with every entry and its source."""
+    return {
+        name: {
+            "summary": preset.summary,
+            "entries": {key: leaf._asdict() for key, leaf in preset.leaves().items()},
+        }
+        for name, preset in known.items()
     }
 
 

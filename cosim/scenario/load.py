@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from cosim.errors import CosimError, ScenarioError
 from cosim.hardware import Hardware
 from cosim.scenario.devices import device_files
+from cosim.scenario.hardware_presets import with_presets
 from cosim.scenario.places import Document, KeyPath, merged, read_document, with_override
 from cosim.scenario.schema import BackendSection, KtramScenarioSection, ScenarioSection
 from cosim.scenario.table import NAME, RANDOM
@@ -210,11 +211,11 @@ def load(file: str | Path, overrides: Sequence[str] = ()) -> Scenario:
 
 
 def document_of(file: Path, overrides: Sequence[str] = ()) -> Document:
-    """Return the document of a scenario file with its bases and overrides laid in."""
+    """Return the document of a scenario file with its bases, overrides and presets laid in."""
     document = _with_bases(file, str(file), ())
     for text in overrides:
         document = with_override(document, text)
-    return document
+    return with_presets(document)
 
 
 def _with_bases(file: Path, shown: str, seen: tuple[Path, ...]) -> Document:

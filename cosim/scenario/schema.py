@@ -29,6 +29,7 @@ from cosim.hardware import ArraySpec
 from cosim.mapping.encoding import WeightSlices
 from cosim.report.baseline import DigitalBaseline
 from cosim.scenario.devices import DeviceEntry
+from cosim.scenario.hardware_presets import SECTIONS
 from cosim.scenario.schema_ktram import KtramSection
 from cosim.scenario.schema_operations import DriveStep, ReadWordStep, RefreshStep, UpdateStep
 from cosim.scenario.section import Section
@@ -430,6 +431,7 @@ def json_schema() -> dict[str, Any]:
 
     schema = ScenarioSection.model_json_schema(by_alias=True)
     describe(schema)
+    _add_presets(schema)
     schema["properties"]["extends"] = {
         "type": "string",
         "description": "another scenario of the same folder, taken as base",
@@ -442,3 +444,22 @@ def json_schema() -> dict[str, Any]:
     schema["title"] = "cosim scenario"
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return schema
+
+
+def _add_presets(schema: dict[str, Any]) -> None:
+    """Let the sections that have presets name one; then nothing else of them is required."""
+    owners = {
+        "hardware": "HardwareSection",
+        "wires": "WireSpec",
+        "adc": "Adc",
+        "dac": "Dac",
+        "variation": "Variation",
+    }
+    for path, known in SECTIONS.items():
+        section = schema["$defs"][owners[path[-1]]]
+        section["properties"]["preset"] = {
+            "enum": sorted(known),
+            "description": "entries that lie below those given here; cosim devices lists them",
+        }
+        if "required" in section:
+            section["anyOf"] = [{"required": section.pop("required")}, {"required": ["preset"]}]

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -62,7 +63,7 @@ class Browser:
 
     def __exit__(self, *_error: object) -> None:
         self._socket.close()
-        self._process.terminate()
+        os.killpg(self._process.pid, signal.SIGKILL)  # Debian's program is a shell script: its children too
         self._process.wait(timeout=30)
         self._folder.cleanup()
 

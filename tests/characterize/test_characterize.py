@@ -257,7 +257,7 @@ def test_table_of_curves_and_of_text_files(cli, tmp_path: Path, monkeypatch: pyt
         (["curves.csv", "--model", "pulse_table"],
          "a jump table belongs to two pulses; give --ltp '1.6 V, 50 ns' and --ltd '-1.6 V, 50 ns'"),
         (["curves.csv", *pulses, "--fix", "a=1"], "a jump table is counted and not searched for: --fix, --bound, --predict,"
-         " --against-spice and --robust do not belong to it"),
+         " --against-spice, --robust and --even do not belong to it"),
         (["g", "dg", *pulses, "--unit", "nS"], "--unit says that the files are text files of a jump table; there must be six"
          " of them (conductances, jumps and distribution of SET, then of RESET), not 2"),
         (["none.csv", *pulses], "none.csv: there is no such file"),

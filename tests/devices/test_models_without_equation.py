@@ -219,6 +219,7 @@ def test_byte_keeps_whole_steps_and_float_its_dead_zone() -> None:
     ("make", "sentence"),
     [
         (lambda: Mtj(delta=0.0), "mtj.delta: must be finite and above zero, not 0.0"),
+        (lambda: Mtj(delta=1.0), "mtj.delta: must be at least 2, as a barrier has to be, not 1.0"),
         (lambda: Mtj(r_on=9e3), "mtj.r_on: must be below r_off, not 9000.0"),
         (lambda: Pcm(drift_limits=(0.2, 0.1)), "pcm.drift_limits: must be two numbers from 0, the lower one first, not (0.2, 0.1)"),
         (lambda: Pcm(onset=0.0), "pcm.onset: must be finite and above zero, not 0.0"),

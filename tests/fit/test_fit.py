@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import cosim
-from cosim.devices import Mss, Resistor, Rs
+from cosim.devices import Mss, Resistor, Rs, Vteam, Yakopcic
 from cosim.devices.base import DeviceModel
 from cosim.errors import DeviceError, FitError
 from cosim.fit import Loop, PulseTrain, Setup, fit, read_measurement
@@ -33,15 +34,32 @@ def synthetic(device: DeviceModel, noise: float = 0.005, seed: int = 3) -> list[
     ]
 
 
-@pytest.mark.parametrize("device", [MSS, RS])
-def test_known_parameters_come_back_within_5_percent(device: Mss | Rs) -> None:
-    found = fit(type(device), synthetic(device), survey=128, starts=3)
+VTEAM = Vteam(r_on=2e3, r_off=2e5, v_on=0.2, v_off=0.1, k_on=3e-6, k_off=1e-6)
+YAKOPCIC = Yakopcic(a1=2e-4, a2=2.5e-4, b=2.0, v_p=0.2, v_n=0.1, a_p=200.0, a_n=300.0)
+
+
+@pytest.mark.parametrize("device", [MSS, RS, VTEAM, YAKOPCIC], ids=lambda device: device.name)
+def test_known_parameters_come_back_within_5_percent(device: DeviceModel) -> None:
+    if device.two_channel(300.0) is None:
+        pytest.importorskip("numba")
+        found = fit(type(device), synthetic(device))
+    else:
+        found = fit(type(device), synthetic(device), survey=128, starts=3)
     for entry in found.parameters:
         assert entry.value == pytest.approx(getattr(device, entry.name), rel=0.05), entry
         assert entry.interval is not None
         low, high = entry.interval
         assert low < entry.value < high
     assert found.r_squared > 0.99
+
+
+def test_even_fit_lowers_the_largest_error() -> None:
+    # two devices that no single set can meet: one switches twice as fast
+    slow, fast = synthetic(RS), synthetic(dataclasses.replace(RS, rate=4e4, g_max=8e-4))
+    loops = [slow[0], slow[1], fast[2]]
+    plain, even = (fit(Rs, loops, survey=64, starts=2, even=each) for each in (False, True))
+    largest = [max(entry.of_range for entry in found.errors) for found in (plain, even)]
+    assert largest[1] < 0.95 * largest[0]
 
 
 def test_the_same_seed_gives_the_same_fit() -> None:

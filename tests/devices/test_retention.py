@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cosim.devices import Rs, find_preset, models
-from cosim.devices.ageing import Endurance, Retention, drawn_deviations, scales, with_scaled_ends
+from cosim.devices.retention import Endurance, Retention, drawn_deviations, scales, with_scaled_ends
 from cosim.errors import DeviceError
 from cosim.rng import stream
 
