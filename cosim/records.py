@@ -255,6 +255,12 @@ class Table:
         if len(self._rows) >= BLOCK_ROWS:
             self._close_block()
 
+    def append_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add some records; each is a plain tuple in the order of the fields."""
+        self._rows.extend(rows)
+        if len(self._rows) >= BLOCK_ROWS:
+            self._close_block()
+
     def extend(self, count: int, **columns: Any) -> None:
         """Add ``count`` records column by column; a column is an array or one value for all of them, no time.
 

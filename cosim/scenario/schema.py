@@ -276,6 +276,13 @@ class ReadStep(Section):
         default="together",
         description="let a backend answer the array phases at once where no cell moves; the result is the same",
     )
+    group_change: Fraction = Field(
+        default=0.0,
+        ge=0,
+        le=0.1,
+        description="where cells move: answer the array phases in groups within which no current changes by more than this "
+        "part of the largest one; 0 %: one by one",
+    )
     reference: Literal["exact", "programmed"] = Field(
         default="exact",
         description="compare with the exact product, or with that of the programmed conductances",
