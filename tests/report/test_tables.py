@@ -84,6 +84,29 @@ def test_text_with_commas_and_quotes_is_quoted(tmp_path):
     assert read(tmp_path / "phases.csv")[0]["tile"] == odd
 
 
+def test_parquet_tables_equal_the_csv_ones(quickstart, tmp_path):
+    """Every value of every record table; pyarrow is no development tool (170 MB), so this runs where it is installed."""
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    trace = quickstart[0].trace
+    write_tables(tmp_path, trace, parquet=True)
+    stored = {path.stem: pd.read_parquet(path) for path in tmp_path.glob("*.parquet")}
+    assert set(stored) == {table.name for table in trace.tables if len(table)}
+    for name, frame in stored.items():
+        rows = read(tmp_path / f"{name}.csv")
+        assert len(frame) == len(rows) > 0
+        assert {field for field in frame if not field.endswith("_fs")} == set(rows[0])
+        for field in rows[0]:
+            texts = [row[field] for row in rows]
+            values = frame[field].tolist()
+            if (within := field.removesuffix("_s") + "_fs") in frame:
+                pairs = zip(values, frame[within].tolist(), strict=True)
+                assert [Decimal(text) for text in texts] == [s + Decimal(fs).scaleb(-15) for s, fs in pairs]
+            else:
+                assert [str(value) for value in values] == texts, (name, field)
+
+
 def test_parquet_without_pyarrow_is_refused(cli, tmp_path, monkeypatch):
     """Before anything is run."""
     import importlib.util
