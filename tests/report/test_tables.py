@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from cosim import records
-from cosim.records import PhaseRecord, TimedInstruction, Trace
+from cosim.records import BitRecord, PhaseRecord, TimedInstruction, Trace
 from cosim.report.files import decimal_seconds
 from cosim.report.tables import write_tables
 
@@ -18,6 +18,7 @@ def read(path):
 
 
 def test_every_table_reads_back(trace, tmp_path):
+    trace.bits.append(BitRecord(2, "positive", 0, 1, 1, 0, 1e-6, -0.05))
     trace.instructions.append(TimedInstruction(2, 3, "FF", 10, 14, 2 * 10**16, 24, 5, 0.25, 1e-12))
     write_tables(tmp_path, trace)
     for table in trace.tables:
