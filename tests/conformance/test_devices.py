@@ -441,6 +441,6 @@ def test_registry() -> None:
         find("mms")
     with pytest.raises(
         UnknownNameError,
-        match="there is no device preset called 'zz'; known are byte-ktram, data-driven-tiox, fefet-hzo",
+        match="there is no device preset called 'zz'; known are byte-ktram, data-driven-tiox, exp-step-reram",
     ):
         find_preset("zz")
