@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test check setup ngspice chromium format bench accept-solver accept-updates accept-converters accept-spice accept-devices accept-feedback accept-ktram accept-fit docs-generate clean accept-ktram-physical accept-seen docs
+.PHONY: demo test check setup ngspice chromium format bench accept-solver accept-updates accept-converters accept-spice accept-devices accept-feedback accept-ktram accept-fit accept-programming docs-generate clean accept-ktram-physical accept-seen docs
 
 demo: setup
 	$(BIN)/cosim run scenarios/quickstart.yaml --out out/quickstart
@@ -71,6 +71,10 @@ accept-fit: setup
 	$(BIN)/python benchmarks/fits.py --accept
 	$(BIN)/python -m pytest tests/fit tests/docs/test_fitting_page.py
 
+accept-programming: setup
+	$(BIN)/python benchmarks/programming.py --accept
+	$(BIN)/python -m pytest -m "acceptance or not acceptance" -s -n0 tests/components/test_schemes.py tests/components/test_write_verify.py tests/crossbar/test_access.py
+
 accept-feedback: setup
 	$(BIN)/python benchmarks/lockstep.py --accept
 	$(BIN)/python -m pytest -m acceptance tests/backends/test_stops.py
@@ -96,6 +100,7 @@ docs-generate: setup
 	$(BIN)/cosim schema --out docs/scenario.schema.json
 	$(BIN)/python docs/generate_scenario.py
 	$(BIN)/python docs/generate_devices.py
+	$(BIN)/python docs/generate_support.py
 	$(BIN)/python docs/generate_plots.py
 
 docs: setup

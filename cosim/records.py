@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
@@ -247,6 +247,12 @@ class Table:
     def append(self, record: tuple[Any, ...]) -> None:
         """Add one record."""
         self._rows.append(record)
+        if len(self._rows) >= BLOCK_ROWS:
+            self._close_block()
+
+    def append_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add some records; each is a plain tuple in the order of the fields."""
+        self._rows.extend(rows)
         if len(self._rows) >= BLOCK_ROWS:
             self._close_block()
 

@@ -306,7 +306,8 @@ class Read(Operation):
     programmed conductances. ``coding``, ``signed``: see `cosim.components.coding`. ``profile`` ``(samples, rows)``: inputs
     from which a calibrated ADC range is taken; None: ``inputs``.
 
-    ``together``: let a backend answer the array phases at once where it can; times and records are the same.
+    ``together``: let a backend answer the array phases at once where it can; times and records are the same. Where cells
+    move, in groups within which the currents change by at most ``group_change`` of the largest one; 0: one by one.
 
     All tiles begin a vector together, unless every tile has several sample-and-holds: then each goes through
     all vectors at its own pace.
@@ -322,6 +323,7 @@ class Read(Operation):
     together: bool = True
     signed: Signed = "bipolar"
     transposed: bool = False
+    group_change: float = 0.0
     op: str = "read"
 
     @property
@@ -344,7 +346,9 @@ class Read(Operation):
             for tile in tiles
         ]
         if self.together:
-            jobs = [answer_together(tile, job) for tile, job in zip(tiles, jobs, strict=True)]
+            jobs = [
+                answer_together(tile, job, self.group_change) for tile, job in zip(tiles, jobs, strict=True)
+            ]
         results = [self._empty(job) for job in jobs]
         before = [tile.over_compliance for tile in tiles]
         for vectors in self._batches(jobs):
@@ -461,6 +465,13 @@ class Read(Operation):
             outcomes["metastable"] = sum(result.metastable for result in results)
         if any(system.tiles[name].periphery.driver.compliance is not None for name in self.tiles):
             outcomes["over_compliance"] = sum(exceeded)
+        grouped = {
+            name: job.answered.report()
+            for name, job in zip(self.tiles, jobs, strict=True)
+            if job.answered is not None and job.answered.change is not None
+        }
+        if grouped:
+            outcomes["grouped_reads"] = grouped
         return {
             "vectors": len(values),
             "outputs": int(values.shape[1]),

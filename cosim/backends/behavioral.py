@@ -26,6 +26,7 @@ from cosim.backends import response as network
 from cosim.backends.circuit_run import CircuitRun
 from cosim.backends.kept_reads import KeptReads, Masks, solve_whole
 from cosim.backends.many_reads import answer_reads
+from cosim.backends.moving_reads import MovingReads
 from cosim.backends.phase_run import PhaseRun, States, Tolerances, moving, still
 from cosim.crossbar.backend import (
     CrossbarBackend,
@@ -33,6 +34,7 @@ from cosim.crossbar.backend import (
     PhaseRequest,
     PhaseResult,
     ReadAnswers,
+    ReadLimit,
     Samples,
     SavedWaveforms,
 )
@@ -329,15 +331,26 @@ class BehavioralBackend(CrossbarBackend):
         self.compiled = compiled and reuse
         self.reuse = reuse
         self._reads = KeptReads()
+        self._moving_reads = MovingReads()
 
     def describe(self) -> dict[str, Any]:
         return {"backend": self.name, "fidelity": self.fidelity}
 
-    def run_reads(self, request: PhaseRequest, voltages: FloatArray) -> ReadAnswers | None:
-        return answer_reads(request, voltages, self.fidelity != "ideal") if self.reuse else None
+    def run_reads(
+        self, request: PhaseRequest, voltages: FloatArray, limit: ReadLimit | None = None
+    ) -> ReadAnswers | None:
+        if not self.reuse:
+            return None
+        if not request.network.arrays[0].device.moves:
+            return answer_reads(request, voltages, self._wired)
+        return None if limit is None else self._moving_reads.answer(request, voltages, limit, self._wired)
 
     def forget(self) -> None:
         self._reads.forget()
+        self._moving_reads.forget()
+
+    def close(self) -> None:
+        self._moving_reads.close()
 
     @property
     def _wired(self) -> bool:

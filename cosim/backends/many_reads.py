@@ -27,7 +27,7 @@ def answer_reads(request: PhaseRequest, voltages: FloatArray, wires: bool) -> Re
         return None
     if array.device.moves or not array.linear or request.network.has_capacitance:
         return None
-    shape = _shape(request)
+    shape = one_shape(request)
     if shape is None:
         return None
     device = array.device.conductance(request.states[0])
@@ -35,7 +35,7 @@ def answer_reads(request: PhaseRequest, voltages: FloatArray, wires: bool) -> Re
     return None if forms is None else _answers(request, voltages, forms, shape)
 
 
-def _shape(request: PhaseRequest) -> Waveform | None:
+def one_shape(request: PhaseRequest) -> Waveform | None:
     """Return the one pulse on all word lines; None for a phase of another kind."""
     phase, array = request.phase, request.network.arrays[0]
     if len(phase.strobes_fs) != 1 or phase.save or array.left is None or array.bottom is None:
@@ -51,7 +51,7 @@ def _shape(request: PhaseRequest) -> Waveform | None:
 
 
 def _answers(request: PhaseRequest, voltages: FloatArray, forms: ReadForms, shape: Waveform) -> ReadAnswers:
-    linear, squared = _integrals(shape, request.phase.duration_fs)
+    linear, squared = pulse_integrals(shape, request.phase.duration_fs)
     share = float(shape.at(np.array([request.phase.strobes_fs[0]], dtype=np.float64))[0])
     count, array = len(voltages), request.network.arrays[0]
     current = np.empty((count, array.columns))
@@ -69,7 +69,7 @@ def _answers(request: PhaseRequest, voltages: FloatArray, forms: ReadForms, shap
     )  # fmt: skip
 
 
-def _integrals(shape: Waveform, duration_fs: int) -> tuple[float, float]:
+def pulse_integrals(shape: Waveform, duration_fs: int) -> tuple[float, float]:
     """Return the integrals of a waveform [V s] and of its square [V² s] over the phase."""
     corners = sorted({0, duration_fs, *(t for t in shape.times_fs if 0 < t < duration_fs)})
     values = shape.at(np.array(corners, dtype=np.float64)).tolist()

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from heapq import heapify, heapreplace
 from typing import Any, Literal, final
 
@@ -66,6 +67,12 @@ class ConverterBank(ABC):
     def unit_of(self, column: int, columns: int) -> int:
         """Return the unit of a column under fixed assignment: blocks of neighbouring columns."""
         return column * self.units // columns
+
+
+@lru_cache(maxsize=64)
+def _offsets(count: int, units: int, duration_fs: int) -> tuple[int, ...]:
+    """Return the starts of jobs that units take in turns, after that of the first [fs]."""
+    return tuple(job // units * duration_fs for job in range(count))
 
 
 @final
@@ -127,20 +134,17 @@ class Bank(ConverterBank):
     ) -> list[int]:
         """Serve jobs by units that can all start at one instant: they take turns. Returns the starts."""
         turns, rest = divmod(count, self.units)
-        append, free, long = self._trace.busy.append, self.free_at, ready + (turns + 1) * duration_fs
-        end = ready + turns * duration_fs
-        for unit in range(self.units if turns else rest):
-            if unit < rest:
-                stop, jobs = long, turns + 1
-            else:
-                stop, jobs = end, turns
-            free[unit] = stop
-            append(BusyRecord(self.name, unit, operation, kind, now, ready, stop, jobs, 1))
-        return [
-            ready + turn * duration_fs
-            for turn in range(turns + 1)
-            for _ in range(self.units if turn < turns else rest)
+        name, end = self.name, ready + turns * duration_fs
+        long = end + duration_fs
+        records: list[tuple[Any, ...]] = [
+            (name, unit, operation, kind, now, ready, long, turns + 1, 1) for unit in range(rest)
         ]
+        if turns:
+            others = range(rest, self.units)
+            records += [(name, unit, operation, kind, now, ready, end, turns, 1) for unit in others]
+        self.free_at[: len(records)] = [record[6] for record in records]
+        self._trace.busy.append_rows(records)
+        return [ready + offset for offset in _offsets(count, self.units, duration_fs)]
 
     def _units(self, now: int, count: int, duration_fs: int, places: tuple[int, int] | None) -> Sequence[int]:
         """Return the unit of each job."""

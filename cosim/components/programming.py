@@ -27,6 +27,7 @@ from cosim.components.read_phases import (
     charging_energy,
     read_drives,
     read_timing,
+    row_drives,
     sense_energy,
     shift_levels,
 )
@@ -224,8 +225,14 @@ def _verify(session: _Session, row: int, columns: Columns) -> Process:
     voltage[row] = tile.periphery.dac.range[1]
     actual, _ = yield from convert_inputs(tile, operation, "convert", voltage)
 
+    alone = np.count_nonzero(actual) == 1  # a bipolar DAC has no code for exactly 0 V
+
     def make(timing: ReadTiming) -> Phase:
-        drives = read_drives(tile, actual, range(row, row + 1), timing)
+        drives = (
+            row_drives(tile, row, float(actual[row]), timing)
+            if alone
+            else read_drives(tile, actual, range(row, row + 1), timing)
+        )
         return Phase("verify", timing.duration, drives, (timing.strobe,))
 
     first, last = int(columns[0]), int(columns[-1])

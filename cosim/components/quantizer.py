@@ -118,6 +118,6 @@ def quantize(
         steps = transitions(bits, errors.inl, errors.dnl)
         codes = np.searchsorted(steps, position, side="right").astype(np.float64)
     else:
-        codes = np.clip(np.rint(position), 0, top)
+        codes = np.minimum(np.maximum(np.rint(position), 0), top)
     outside = (position < -0.5) | (position > top + 0.5)
     return Codes(codes.astype(np.int64), low + codes * lsb, outside)

@@ -154,6 +154,17 @@ def read_drives(
     return _drives(tile, voltage, widths, rows, timing, path or tile.forward)
 
 
+def row_drives(tile: Tile, row: int, voltage: float, timing: ReadTiming) -> GroupedDrives:
+    """Return the drives of a read of one row at ``voltage`` [V], all other lines at 0 V: `read_drives` for programming."""
+    network, array = tile.network, tile.array
+    group = np.zeros(len(network.nets), dtype=np.intp)
+    group[network.ends[0].left[row]] = 1
+    flat = timing.hold + timing.sample
+    shape = pulse(voltage, rise_fs=timing.rise, width_fs=flat, fall_fs=timing.fall) if voltage else level(0.0)
+    gates = {} if array.gates is None else {array.gates[row]: level(array.cell.gate_voltage)}
+    return GroupedDrives(network, (level(0.0), shape), group, gates)
+
+
 def width_drives(
     tile: Tile, voltage: FloatArray, slots: FloatArray, timing: ReadTiming, path: ReadPath
 ) -> GroupedDrives:

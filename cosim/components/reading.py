@@ -11,11 +11,11 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import simpy
 
+from cosim.components.answered_reads import AnsweredReads
 from cosim.components.bank import Process
 from cosim.components.coding import CodedInputs, InputCoding, Signed, encode, profile_phases
 from cosim.components.read_path import ReadPath
@@ -33,7 +33,6 @@ from cosim.components.read_phases import (
 )
 from cosim.components.self_timed import self_timed
 from cosim.components.tile import Tile
-from cosim.crossbar.backend import ReadAnswers
 from cosim.crossbar.drive import Phase
 from cosim.devices.base import FloatArray
 from cosim.errors import DeviceError
@@ -120,16 +119,12 @@ def select_rows(tile: Tile, operation: int, kind: str, rows: int) -> Process:
         )
 
 
-class Together(NamedTuple):
-    """Array phases that the backend has answered at once, vector by vector and phase by phase; one shape for all."""
-
-    shape: Phase
-    answers: ReadAnswers
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Multiplication:
-    """The products of one read operation on one tile: way, coded inputs, ADC range, timing by phase."""
+    """The products of one read operation on one tile: way, coded inputs, ADC range, timing by phase.
+
+    ``answered``: the array phases, vector by vector and phase by phase, where the backend answers them at once.
+    """
 
     operation: int
     path: ReadPath
@@ -137,7 +132,7 @@ class Multiplication:
     coded: CodedInputs
     span: AdcRange
     timings: tuple[ReadTiming, ...]
-    together: Together | None = None
+    answered: AnsweredReads | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -230,8 +225,8 @@ def _array_phase(tile: Tile, job: Multiplication, vector: int, phase: int) -> Pr
     """Run one array phase; returns the mean currents [A] that the sense circuits see."""
     timing, coded, path = job.timings[phase], job.coded, job.path
     amplitude = coded.amplitude[phase, vector]
-    if job.together is not None:
-        return (yield from _answered_phase(tile, job, job.together, vector * coded.phases + phase, amplitude))
+    if job.answered is not None:
+        return (yield from _answered_phase(tile, job, job.answered, vector * coded.phases + phase, amplitude))
 
     def make(timing: ReadTiming) -> Phase:
         if coded.slots is None:
@@ -251,14 +246,14 @@ def _array_phase(tile: Tile, job: Multiplication, vector: int, phase: int) -> Pr
 
 
 def _answered_phase(
-    tile: Tile, job: Multiplication, together: Together, read: int, amplitude: FloatArray
+    tile: Tile, job: Multiplication, answered: AnsweredReads, read: int, amplitude: FloatArray
 ) -> Process:
     """Run one array phase whose outcome is known; returns the mean bit-line currents [A]."""
-    timing, answers = job.timings[0], together.answers
-    index = yield from tile.run_answered(job.operation, together.shape, timing.origin, answers, read)
+    timing = job.timings[0]
+    index, answers, place = yield from tile.run_answered(job.operation, answered, timing.origin, read)
     swing = tile.capacitance.word * float(amplitude @ amplitude)
     tile.energy(job.operation, index, "word-line charging", "read", swing)
-    current = answers.current[read]
+    current = answers.current[place]
     charge = answers.charge_time * current
     account_sense(
         tile, job.operation, index, "read", float(np.abs(charge).sum()), timing.duration, len(charge)
@@ -266,10 +261,10 @@ def _answered_phase(
     return charge / timing.window_s if job.path.sense.kind == "integrator" else current
 
 
-def answer_together(tile: Tile, job: Multiplication) -> Multiplication:
-    """Return the job with all its array phases answered at once, where backend and coding allow it.
+def answer_together(tile: Tile, job: Multiplication, change: float) -> Multiplication:
+    """Return the job with its array phases answered at once, where backend and coding allow it.
 
-    Times do not depend on it: every phase still takes its turn on the event time line.
+    ``change``: limit of the change of the currents within a group, where cells move. Times do not depend on it: every phase still takes its turn on the event time line.
     """
     if job.coded.slots is not None or job.path.transposed:
         return job
@@ -277,8 +272,8 @@ def answer_together(tile: Tile, job: Multiplication) -> Multiplication:
     drives = read_drives(tile, np.ones(tile.array.rows), range(tile.array.rows), timing)
     shape = Phase("read", timing.duration, drives, (timing.strobe,))
     voltages = job.coded.amplitude.swapaxes(0, 1).reshape(-1, tile.array.rows)
-    answers = tile.answer_reads(shape, voltages)
-    return job if answers is None else dataclasses.replace(job, together=Together(shape, answers))
+    answered = AnsweredReads.ask(tile, shape, voltages, change)
+    return job if answered is None else dataclasses.replace(job, answered=answered)
 
 
 def _finish(

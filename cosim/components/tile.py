@@ -19,6 +19,7 @@ import simpy
 
 from cosim.components.adc import Adc
 from cosim.components.ageing import Ageing
+from cosim.components.answered_reads import AnsweredReads
 from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac
@@ -28,7 +29,7 @@ from cosim.components.read_path import ReadPath, TransposedPeriphery
 from cosim.components.sense import Sense
 from cosim.components.sequencer import Sequencer
 from cosim.components.turn import Turn
-from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, ReadAnswers
+from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult, ReadAnswers, ReadLimit
 from cosim.crossbar.cell_law import seen_conductance, state_seen
 from cosim.crossbar.drive import Phase, pulse_count
 from cosim.crossbar.network import CrossbarArray, Network
@@ -40,6 +41,8 @@ from cosim.rng import shell_uniforms, stream, stream_seed
 from cosim.units import femtoseconds, seconds
 
 PHASE_KINDS = ("read", "verify", "write")
+OVER_COMPLIANCE = "over compliance"
+"""What ``applied`` says of a phase in which a word line carries more than the driver's compliance."""
 _Answer = TypeVar("_Answer")
 _AT_REST = np.zeros((1, 1))
 
@@ -288,44 +291,57 @@ class Tile:
             self._turn.give()
         return index, result
 
-    def answer_reads(self, phase: Phase, voltages: FloatArray) -> ReadAnswers | None:
-        """Return the answers to many reads of the tile, or None: then each is run on its own.
+    def answer_reads(
+        self, phase: Phase, voltages: FloatArray, limit: ReadLimit | None = None
+    ) -> ReadAnswers | None:
+        """Return the answers to reads of the tile that begin now, or None: then each is run on its own.
 
-        ``phase``: see `CrossbarBackend.run_reads`; ``voltages`` ``(reads, rows)`` [V]. Only where cells never move, age
-        or have noise: then the answers do not depend on when a read takes place.
+        ``phase``, ``limit``: see `CrossbarBackend.run_reads`; ``voltages`` ``(reads, rows)`` [V]. Only where cells do not
+        age, have no noise and no spread from cycle to cycle, and drivers no limit.
         """
-        changes = self.array.device.moves or self.ageing is not None or self._noise is not None
+        changes = self.ageing is not None or self._noise is not None or self.variation.c2c
         if changes or self.periphery.driver.compliance is not None:
             return None
+        state = self.state
+        if limit is not None:
+            state = aged_state(self.array, state, seconds(self.idle_fs), self.temperature, self._seed)
         request = PhaseRequest(
-            self.network, (self.state,), self.node_voltages, self.now, self.temperature, phase, self._seed
+            self.network, (state,), self.node_voltages, self.now, self.temperature, phase, self._seed
         )
-        answers = self.backends[phase.kind].run_reads(request, voltages)
+        answers = self.backends[phase.kind].run_reads(request, voltages, limit)
         if answers is not None:
             self.cell_energy += answers.cell_energy
         return answers
 
-    def run_answered(
-        self, operation: int, phase: Phase, duration_from: str, answers: ReadAnswers, read: int
-    ) -> Process:
-        """Run one circuit phase that `answer_reads` has answered; returns its index."""
-        asked = self.now
+    @property
+    def idle_fs(self) -> int:
+        """Time since the end of the last phase [fs]."""
+        return self.now - self._last_fs
+
+    def settle(self, state: FloatArray, rest_fs: int) -> None:
+        """Take the state after reads between which the cells were at 0 V for some time [fs]."""
+        aged = aged_state(self.array, state, seconds(rest_fs), self.temperature, self._seed)
+        self.state = np.clip(aged, *self.array.device.state_bounds())
+
+    def run_answered(self, operation: int, reads: AnsweredReads, duration_from: str, read: int) -> Process:
+        """Run one circuit phase whose outcome is known; returns its index, and where ``reads`` have its answer."""
+        asked, phase = self.now, reads.shape
         yield from self._turn.take()
         try:
             start = self.now
+            a, k = reads.begin(self, read)
             yield self.environment.timeout(phase.duration_fs)
-            a = answers
             energies = (
-                a.delivered[read], a.absorbed[read], a.cells[read], a.access[read], a.wires[read],
-                a.terminations[read], 0.0,
+                a.delivered[k], a.absorbed[k], a.cells[k], a.access[k], a.wires[k], a.terminations[k], 0.0,
             )  # fmt: skip
             index = self._record(
                 operation, phase.kind, self.backends[phase.kind].name, asked, start, phase.duration_fs,
                 tuple(map(float, energies)), a.kcl_residual, 0, a.applied, duration_from,
             )  # fmt: skip
+            reads.end(self, read)
         finally:
             self._turn.give()
-        return index
+        return index, a, k
 
     def _noise_process(self) -> NoiseProcess | None:
         noise, sense = self.variation.read_noise, self.periphery.sense
@@ -388,7 +404,8 @@ class Tile:
             outside = int(np.count_nonzero((state < low) | (state > high)))
             state = np.clip(state, low, high)
         self.state = state
-        self._check_compliance(result)
+        applied = (*result.applied, OVER_COMPLIANCE) if self._exceeds(result) else result.applied
+        self.over_compliance += applied is not result.applied
         self.node_voltages = result.node_voltages
         e = result.energy
         self.cell_energy += e.cells[0]
@@ -398,7 +415,7 @@ class Tile:
         )  # fmt: skip
         return self._record(
             operation, phase.kind, backend, asked, start, result.duration_fs, energies, result.kcl_residual,
-            outside, result.applied, duration_from, _deviations(result),
+            outside, applied, duration_from, _deviations(result),
         )  # fmt: skip
 
     def _record(
@@ -439,15 +456,15 @@ class Tile:
                 trace.energy(operation, index, self.name, component, kind, value, component)
         return index
 
-    def _check_compliance(self, result: PhaseResult) -> None:
-        """Count a phase in which a word line carries more than the compliance, at a strobe or in the mean."""
+    def _exceeds(self, result: PhaseResult) -> bool:
+        """Return whether a word line carries more than the compliance in a phase, at a strobe or in the mean."""
         compliance = self.periphery.driver.compliance
         if compliance is None:
-            return
+            return False
         nets = [self.network.net_index[net] for net in self.array.left or () if net is not None]
         mean = np.abs(result.net_charge[nets]) / seconds(result.duration_fs)
         strobed = np.abs(result.samples.current[:, nets]) if len(result.samples.times_fs) else mean[None]
-        self.over_compliance += bool(max(float(mean.max()), float(strobed.max())) > compliance)
+        return bool(max(float(mean.max()), float(strobed.max())) > compliance)
 
     def _register_formulas(self) -> None:
         p, formulas = self.periphery, self.trace.formulas

@@ -123,6 +123,26 @@ def check_dead_zone(device: DeviceModel, drive: Drive, temperature: float) -> No
     assert not moved.any(), f"{int(moved.sum())} states move although their rate is zero"
 
 
+def check_most_moved(device: DeviceModel, drive: Drive, temperature: float) -> None:
+    """Check that `most_moved` is a bound at all voltages up to the programming ones, for short and long durations."""
+    if not np.isfinite(np.subtract(*device.state_bounds())):
+        return
+    states = parts(device, 33)
+    for reach in (0.1, 0.5, 1.0):
+        low, high = -reach * drive.amplitudes[1], reach * drive.amplitudes[0]
+        volts = np.concatenate([np.linspace(low, 0.0, 9), np.linspace(0.0, high, 9)])[
+            :, np.newaxis, np.newaxis
+        ]
+        for times in (1e-3, 0.1, 10.0):
+            duration = times * min(drive.widths)
+            bound = device.most_moved(low, high, duration, temperature)
+            moved = float(np.abs(device.advance(states, volts, duration, temperature) - states).max())
+            allowed = bound * (1.0 + 1e-6) + (1e-12 if bound else 0.0)
+            assert moved <= allowed, (
+                f"states move by {moved:.3e} in {duration:g} s, beyond the bound {bound:.3e}"
+            )
+
+
 def random_trains(device: DeviceModel, temperature: float, count: int) -> list[Train]:
     """Return seeded random pulse trains."""
     drive, rng = drive_of(device, temperature), np.random.default_rng(8)

@@ -44,6 +44,9 @@ class DeviceSuite:
     def test_dead_zone(self) -> None:
         checks.check_dead_zone(self.device, self._drive, self.temperature)
 
+    def test_most_moved(self) -> None:
+        checks.check_most_moved(self.device, self._drive, self.temperature)
+
     def test_against_general_solver_and_twin(self) -> None:
         state, temperature = checks.parts(self.device, 2), self.temperature
         if self.device.state_rate(state, 0.0 * state, temperature) is None:

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -149,11 +149,12 @@ class PhaseResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadAnswers:
-    """Outcomes of many reads that share network, state and the shape of their pulses; no state moves in them.
+    """Outcomes of many reads that share network and the shape of their pulses.
 
     ``current`` [A] at the strobe, into the virtual grounds, ``(reads, columns)``; times ``charge_time`` [s] it is the
     charge of the phase; energies [J] ``(reads,)`` as in `Energy`, ``cells`` and others summed over the array; ``cell_energy``
-    ``(rows, columns)`` summed over the reads instead.
+    ``(rows, columns)`` summed over the reads instead. Where cells move: ``state`` ``(rows, columns)`` after all these
+    reads, without the time between them, and ``change``, by which the currents change from first to last, of the largest one.
     """
 
     current: FloatArray
@@ -167,6 +168,19 @@ class ReadAnswers:
     cell_energy: FloatArray
     kcl_residual: float
     applied: tuple[str, ...]
+    state: FloatArray | None = None
+    change: float = 0.0
+
+
+class ReadLimit(NamedTuple):
+    """How far reads of cells that move are answered at once.
+
+    ``change``: by how much the currents may change among them, of the largest one; ``rest_s``: time at 0 V that is expected
+    between two of them [s], None where nothing is known yet.
+    """
+
+    change: float
+    rest_s: float | None
 
 
 class CrossbarBackend(ABC):
@@ -192,11 +206,14 @@ class CrossbarBackend(ABC):
             future.set_exception(error)
         return future
 
-    def run_reads(self, request: PhaseRequest, voltages: FloatArray) -> ReadAnswers | None:
+    def run_reads(
+        self, request: PhaseRequest, voltages: FloatArray, limit: ReadLimit | None = None
+    ) -> ReadAnswers | None:
         """Answer many reads at once, or return None: then each is asked for with `run`.
 
         ``request`` is one of them with 1 V on every word line; ``voltages`` ``(reads, rows)`` [V] scale its pulses.
-        The answers must be those of `run` within the accuracy of the solver.
+        Where no cell moves all are answered, as by `run` within the accuracy of the solver. Where cells move, only with a
+        ``limit``, and as many of the first reads as it allows: the answers hold so many, and the state after them.
         """
         return None
 

@@ -125,9 +125,11 @@ class DeviceModel(ABC):
     def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
         """Return a bound on the change of any state in ``duration`` [s] at any voltages from ``low`` to ``high`` [V].
 
-        ``low <= 0 <= high``. 0 says that nothing moves at all; inf that the model gives no bound.
+        ``low <= 0 <= high``. 0 says that nothing moves at all. A model without a bound of its own gives the range of its state,
+        which is infinite where the state has no ends.
         """
-        return float("inf") if self.moves else 0.0
+        bottom, top = self.state_bounds()
+        return top - bottom if self.moves else 0.0
 
     def state_rate(self, state: FloatArray, voltage: FloatArray, temperature: float) -> FloatArray | None:
         """Return dx/dt [1/s], which `advance` solves, or None for a model without a differential equation.

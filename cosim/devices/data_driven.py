@@ -144,6 +144,12 @@ class DataDriven(RateModel):
         result: FloatArray = np.clip(state + change, 0.0, 1.0)
         return result
 
+    def fastest(self, low: FloatArray, high: FloatArray, voltage: float) -> FloatArray | None:
+        """Return the speed farthest from the bound of the resistance."""
+        if np.any(np.asarray(self.r_p1) < 0):
+            return None  # the bound of RESET comes nearer with the voltage
+        return np.abs(self.state_rate(low if voltage > 0 else high, np.asarray(voltage), 300.0))
+
     def programming_voltages(self) -> tuple[float, float]:
         """Return 1 V, within the range of the published measurements."""
         return 1.0, 1.0

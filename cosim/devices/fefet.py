@@ -115,6 +115,10 @@ class Fefet(RateModel):
         result: FloatArray = state + ((voltage > 0) - state) * moved
         return result
 
+    def fastest(self, low: FloatArray, high: FloatArray, voltage: float) -> FloatArray:
+        """Return the switching rate times the largest distance from the end."""
+        return self.switching_rate(np.asarray(voltage)) * (1.0 - low if voltage > 0 else high)
+
     def programming_voltages(self) -> tuple[float, float]:
         """Return 1.53 times the activation voltages [V], 3.65 V and 2.95 V for the defaults."""
         return 1.527 * float(np.mean(self.v_set)), 1.521 * float(np.mean(self.v_reset))

@@ -22,7 +22,7 @@ from cosim.devices.base import FloatArray, Parameter, Subcircuit, quantity
 from cosim.devices.integrate import Range, integrate
 from cosim.devices.rate import RateModel, check_below, check_margin, check_positive, shared, stop_text, twin
 from cosim.devices.travel import Travel, travel, travelled
-from cosim.devices.windows import WindowName, margin_of, window, window_parameters, window_text
+from cosim.devices.windows import WindowName, margin_of, window, window_parameters, window_peak, window_text
 from cosim.units import Fraction, Metre, Ohm, Unit
 
 _STRUKOV = "Strukov et al., Nature 453, 80 (2008)"
@@ -111,6 +111,11 @@ class IonDrift(RateModel):
             return s * window(name, x, s > 0, p, j) / (x + ratio * (1.0 - x))
 
         return integrate(rate, state, (drive, ratio, p, j), duration, Range(low, high, self.accuracy))
+
+    def fastest(self, low: FloatArray, high: FloatArray, voltage: float) -> FloatArray:
+        """Return the speed at the highest conductance, times the largest value of the window."""
+        speed = np.abs(self.drive(np.asarray(voltage))) * self.r_on * self.conductance(high)
+        return speed * window_peak(self.window, low, high, voltage > 0, self.window_p, self.window_j)
 
     def programming_voltages(self) -> tuple[float, float]:
         """Return 1 V, the amplitude of the published curves."""

@@ -22,7 +22,15 @@ from cosim.devices.base import FloatArray, Parameter, Subcircuit, check, quantit
 from cosim.devices.integrate import Range, integrate
 from cosim.devices.rate import RateModel, check_margin, check_positive, shared, stop_text, twin
 from cosim.devices.travel import travelled
-from cosim.devices.windows import WindowName, margin_of, window, window_parameters, window_tables, window_text
+from cosim.devices.windows import (
+    WindowName,
+    margin_of,
+    window,
+    window_parameters,
+    window_peak,
+    window_tables,
+    window_text,
+)
 from cosim.units import Ampere, Fraction, Unit
 
 _TEAM = "nonlinear ion drift set of the TEAM Verilog-A (Kvatinsky et al., IEEE TCAS-I 60(1), 211, 2013)"
@@ -127,6 +135,12 @@ class NonlinearIonDrift(RateModel):
             return s * window(name, x, s > 0, p, j)
 
         return integrate(rate, state, (drive, p, j), duration, Range(low, high, self.accuracy))
+
+    def fastest(self, low: FloatArray, high: FloatArray, voltage: float) -> FloatArray:
+        """Return the speed without window times its largest value."""
+        return np.abs(self.drive(np.asarray(voltage))) * window_peak(
+            self.window, low, high, voltage > 0, self.window_p, self.window_j
+        )
 
     def programming_voltages(self) -> tuple[float, float]:
         """Return 1 V, at which the speed is ``a``."""

@@ -120,8 +120,8 @@ class PulseModel(DeviceModel):
         return np.clip(self.after_pulses(state, count), 0.0, 1.0)
 
     def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
-        """Return 0 where no voltage counts as a pulse, else infinity."""
-        return float("inf") if np.any(self.pulse_rate(np.array([low, high]).reshape(2, 1, 1))) else 0.0
+        """Return 0 where no voltage counts as a pulse, else the range."""
+        return 1.0 if np.any(self.pulse_rate(np.array([low, high]).reshape(2, 1, 1))) else 0.0
 
     @property
     def stochastic(self) -> bool:

@@ -22,6 +22,8 @@ STOP: float = 1e-4
 HELD: str = "min(max(v(x),0),1)"
 """A state of 0 to 1 in ngspice, for steep laws: the solver may try values outside, and settle on one."""
 _MOVED = 0.03
+_PARTS = 256
+"""Parts of the range for each of which the speed is bounded: a product of factors that peak apart is bounded closely."""
 _LONGEST_S, _SHORTEST_S = 1e6, 1e-18
 
 
@@ -40,6 +42,23 @@ class RateModel(DeviceModel):
         typical = self.typical()
         up, down = typical.programming_voltages()
         return (up, typical.width_for(up, temperature)), (down, typical.width_for(-down, temperature))
+
+    def fastest(self, low: FloatArray, high: FloatArray, voltage: float) -> FloatArray | None:
+        """Return a bound on the size of dx/dt [1/s] for states between ``low`` and ``high``, any shape with two more axes.
+
+        At ``voltage`` [V] and at all of its sign that are smaller. None: the model has no such bound.
+        """
+        return None
+
+    def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
+        """Return the largest speed of all parts of the range, times the duration, but not more than the range."""
+        bottom, top = self.state_bounds()
+        nodes = np.linspace(bottom, top, _PARTS + 1)[:, np.newaxis, np.newaxis]
+        found = [self.fastest(nodes[:-1], nodes[1:], voltage) for voltage in (low, high) if voltage]
+        speeds = [float(np.max(speed)) for speed in found if speed is not None]
+        if len(speeds) < len(found):
+            return super().most_moved(low, high, duration, temperature)
+        return min(max(speeds, default=0.0) * duration, top - bottom)
 
     def typical(self) -> RateModel:
         """Return the model with the mean of every parameter that differs from cell to cell."""

@@ -28,7 +28,7 @@ from cosim.devices.base import FloatArray, Parameter, Subcircuit, quantity
 from cosim.devices.integrate import Range, integrate
 from cosim.devices.rate import RateModel, check_below, check_margin, check_positive, stop_text, twin
 from cosim.devices.resistance import ResistanceLaw, conductance_of, resistance_text, state_of
-from cosim.devices.windows import WindowName, margin_of, window, window_parameters, window_text
+from cosim.devices.windows import WindowName, margin_of, window, window_parameters, window_peak, window_text
 from cosim.units import Ampere, Fraction, Metre, Ohm, Unit
 
 _VERILOG = "TEAM Verilog-A model of the authors, default parameters"
@@ -132,6 +132,20 @@ class Team(RateModel):
         """Return the state after ``duration`` [s], integrated."""
         bounds = Range(*self.state_bounds(), float(np.min(self.tolerance)))
         return integrate(self._speed, state, (voltage, *self._parameters()), duration, bounds)
+
+    def fastest(self, low: FloatArray, high: FloatArray, voltage: float) -> FloatArray:
+        """Return the speed at the largest current, times the largest value of the window."""
+        r_on, r_off, i_on, i_off, s_on, s_off, alpha_on, alpha_off, *shape = self._parameters()
+        current = abs(voltage) * conductance_of(self.resistance, high, r_on, r_off)
+        rising = voltage > 0
+        threshold, speed, alpha = (i_on, s_on, alpha_on) if rising else (i_off, s_off, alpha_off)
+        above = np.maximum(current / threshold - 1.0, 0.0)
+        if self.window == "kvatinsky":
+            peak = self._window(low if rising else high, np.asarray(rising), tuple(shape))
+        else:
+            peak = window_peak(self.window, low, high, rising, self.window_p, self.window_j)
+        result: FloatArray = np.asarray(speed * above**alpha * (above > 0)) * peak
+        return result
 
     def programming_voltages(self) -> tuple[float, float]:
         """Return, for both, the voltage [V] at which twice the larger threshold flows through R_off."""

@@ -32,7 +32,15 @@ from cosim.devices.integrate import Range, integrate
 from cosim.devices.rate import RateModel, check_below, check_margin, check_positive, shared, stop_text, twin
 from cosim.devices.resistance import ResistanceLaw, conductance_of, resistance_text, state_of
 from cosim.devices.travel import travelled
-from cosim.devices.windows import WindowName, margin_of, window, window_parameters, window_tables, window_text
+from cosim.devices.windows import (
+    WindowName,
+    margin_of,
+    window,
+    window_parameters,
+    window_peak,
+    window_tables,
+    window_text,
+)
 from cosim.units import Fraction, Metre, Ohm, Unit, Volt
 
 _MEMTORCH = "VTEAM set of MemTorch (Lammie et al., arXiv 2004.10971): R 50 ohm to 1 kohm, D 3 nm"
@@ -107,11 +115,6 @@ class Vteam(RateModel):
         """Return dx/dt [1/s]; the temperature has no effect."""
         return self.drive(voltage) * window(self.window, state, voltage > 0, self.window_p, self.window_j)
 
-    def most_moved(self, low: float, high: float, duration: float, temperature: float) -> float:
-        """Return 0 between the thresholds, else no bound."""
-        still = not (np.any(self.drive(np.asarray(low))) or np.any(self.drive(np.asarray(high))))
-        return 0.0 if still else float("inf")
-
     def elementwise_law(self, temperature: float) -> tuple[float, ...] | None:
         """Return threshold [V], speed [1/s] and exponent of SET and of RESET, and the range; None with a window."""
         if self.window != "none":
@@ -145,6 +148,12 @@ class Vteam(RateModel):
             return s * window(self.window, x, s > 0, p, j)
 
         return integrate(rate, state, (drive, p, j), duration, Range(low, high, self.accuracy))
+
+    def fastest(self, low: FloatArray, high: FloatArray, voltage: float) -> FloatArray:
+        """Return the speed without window times its largest value."""
+        return np.abs(self.drive(np.asarray(voltage))) * window_peak(
+            self.window, low, high, voltage > 0, self.window_p, self.window_j
+        )
 
     def programming_voltages(self) -> tuple[float, float]:
         """Return twice the thresholds [V]."""

@@ -44,6 +44,15 @@ def window(
     return np.asarray(result, dtype=np.float64)
 
 
+def window_peak(
+    name: WindowName, low: FloatArray, high: FloatArray, up: bool, p: Parameter, j: Parameter
+) -> FloatArray:
+    """Return the largest value of the window between ``low`` and ``high``."""
+    # Biolek's falls with the state while it rises, and grows with it while it falls; the others peak in the middle.
+    place = (low if up else high) if name == "biolek" else np.clip(0.5, low, high)
+    return window(name, np.asarray(place), up, p, j)
+
+
 def window_text(name: WindowName, x: str, up: bool) -> str:
     """Return the window as an ngspice expression of ``x``; its parameters are ``wp`` and ``wj``."""
     # abs and max keep the base of a power positive where the solver tries a state outside of 0..1.

@@ -144,6 +144,14 @@ class Yakopcic(RateModel):
             rate, state, (self.drive(voltage), *shape), duration, Range(low, high, self.accuracy)
         )
 
+    def fastest(self, low: FloatArray, high: FloatArray, voltage: float) -> FloatArray:
+        """Return the speed where the state part of it is largest."""
+        if voltage > 0:
+            part = rising_speed(low, self.x_p, self.alpha_p)
+        else:
+            part = falling_speed(high, self.x_n, self.alpha_n)
+        return np.abs(self.drive(np.asarray(voltage))) * part
+
     def programming_voltages(self) -> tuple[float, float]:
         """Return twice the thresholds [V]."""
         return 2.0 * float(np.mean(self.v_p)), 2.0 * float(np.mean(self.v_n))

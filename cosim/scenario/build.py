@@ -31,6 +31,7 @@ from cosim.scenario.load import Scenario, dotted
 from cosim.scenario.places import KeyPath
 from cosim.scenario.schema import BackendSection, PlaceStep, ReadStep, Step, TargetSection, WriteStep
 from cosim.scenario.schema_operations import UpdateStep
+from cosim.scenario.support import PAIRS, Choice, refused, refused_hardware
 from cosim.scenario.table import RANDOM, Rows
 from cosim.system import HandOver, Operation, Place, Read, System, Wait, Write
 from cosim.units import quantity_text, seconds
@@ -145,6 +146,9 @@ def build(scenario: Scenario, trace: Trace, backends: Backends) -> Built:
 def _add_tile(scenario: Scenario, system: System, hardware: Hardware, backends: Backends, name: str) -> None:
     section = scenario.section.tiles[name]
     key: KeyPath = ("tiles", name)
+    rule = refused_hardware(hardware.cell, hardware.variation)
+    if rule is not None:
+        raise scenario.error(rule.key, rule.sentence)
     _check_fidelity(scenario, hardware, (*key, "backend"), name, section.backend)
     chosen = backends.of(name, section.backend, section.fidelity, (*key, "backend"))
     start = None
@@ -295,19 +299,14 @@ class _Plans:
     def _write(self, key: KeyPath, step: WriteStep) -> Operation:
         self._check_tiles((*key, "tiles"), step.tiles)
         targets = self._only(key, step, self._targets(key, step))
+        scheme = self._supported(key, step)
         set_pulse, reset_pulse = self._pulses(key, step)
-        scheme = self._scheme(key, step)
         jobs = {
             name: Programming(
                 part, scheme, step.verify, set_pulse, reset_pulse, step.unselected, step.parallel
             )
             for name, part in zip(step.tiles, targets, strict=True)
         }
-        if next(iter(jobs.values())).reacts and step.parallel == "row":
-            raise self.scenario.error(
-                (*key, "parallel"),
-                "a pulse that ends at a current serves one cell, so compliance and terminated pulses need 'parallel: cell'",
-            )
         for name, job in jobs.items():
             tile = self.system.tiles[name]
             reason = tile.backends["write"].stop_refusal(tile.network) if job.reacts else None
@@ -401,10 +400,7 @@ class _Plans:
     ) -> tuple[FloatArray, ...]:
         """Return the targets of bits, for each tile its own where they are drawn."""
         if self.hardware.cell.bit_lines == 2:
-            raise self.scenario.error(
-                key,
-                "a bit is the level of one device, but a 2T2R cell holds the difference of two; give 'matrix', or cell.kind 1T1R",
-            )
+            raise self.scenario.error(key, PAIRS["bits"])
         if given == RANDOM:
             shape = self._cells
             streams = (stream(self.scenario.seed, f"{dotted(key)}/{name}") for name in step.tiles)
@@ -425,14 +421,9 @@ class _Plans:
     ) -> Encoded:
         slices, count = step.slices, 1 if step.slices is None else step.slices.count
         pairs = self.hardware.cell.bit_lines == 2
-        encoding = step.encoding or (
-            "differential" if pairs or len(step.tiles) == 2 * count else "single"
-        )
+        encoding = step.encoding or ("differential" if pairs or len(step.tiles) == 2 * count else "single")
         if pairs and encoding != "differential":
-            raise self.scenario.error(
-                (*key, "encoding"),
-                f"must be differential for 2T2R cells, which hold the difference of two conductances, not {encoding}",
-            )
+            raise self.scenario.error((*key, "encoding"), PAIRS["encoding"])
         wanted = count * (2 if encoding == "differential" and not pairs else 1)
         if len(step.tiles) != wanted:
             of = " in 2T2R cells" if pairs else ""
@@ -456,35 +447,31 @@ class _Plans:
         hardware = self.hardware
         return seen_range(hardware.device, hardware.cell, hardware.dac.range[1], hardware.temperature)
 
-    def _scheme(self, key: KeyPath, step: WriteStep) -> Scheme:
-        gated = self.hardware.cell.gated
-        scheme: Scheme = step.scheme or ("gate" if gated else "V/2")
-        if scheme == "gate" and not gated:
-            raise self.scenario.error(
-                (*key, "scheme"),
-                f"scheme gate needs 1T1R or 2T2R cells, but cell.kind is {self.hardware.cell.kind}; use scheme V/2",
+    def _supported(self, key: KeyPath, step: WriteStep) -> Scheme:
+        """Return the scheme of a write that goes together with everything else; see `cosim.scenario.support`."""
+        hardware = self.hardware
+        scheme: Scheme = step.scheme or ("gate" if hardware.cell.gated else "V/2")
+        limits = [pulse.compliance for pulse in (step.set_pulse, step.reset_pulse) if pulse is not None]
+        reacts = step.verify.pulses == "terminated" or any(limit is not None for limit in limits)
+        rule = refused(
+            Choice(
+                hardware.device,
+                hardware.cell,
+                scheme,
+                step.verify.pulses,
+                step.parallel,
+                reacts,
+                hardware.sense.kind,
             )
-        if step.verify.pulses == "gate-ramp" and self.hardware.cell.transistor is None:
-            raise self.scenario.error(
-                (*key, "verify", "pulses"),
-                "gate-ramp needs an access transistor with a law, since a switch limits no current; give hardware.cell.transistor",
-            )
-        if scheme != "gate" and gated:
-            raise self.scenario.error(
-                (*key, "scheme"),
-                f"scheme {scheme} is for cells without gate lines, but cell.kind is {self.hardware.cell.kind}; use scheme gate",
-            )
+        )
+        if rule is not None:
+            raise self.scenario.error((*key, *rule.key), rule.sentence)
         return scheme
 
     def _pulses(
         self, key: KeyPath, step: WriteStep | UpdateStep
     ) -> tuple[ProgrammingPulse, ProgrammingPulse]:
         device = self.hardware.device
-        if self.hardware.sense.kind == "comparator" and isinstance(step, WriteStep):
-            raise self.scenario.error(
-                key,
-                "a verify read needs an ADC, but hardware.sense.kind is comparator; choose another kind of sense circuit",
-            )
         if not device.moves:
             raise self.scenario.error(
                 key,
@@ -524,15 +511,12 @@ class _Plans:
         self._check_coding(key, step, path)
         return Read(
             tuple(step.tiles), inputs, volts, decoding, exact, step.coding, profile, step.phases == "together",
-            step.signed, step.transposed,
+            step.signed, step.transposed, step.group_change,
         )  # fmt: skip
 
     def _path(self, key: KeyPath, step: ReadStep) -> ReadPath:
         if step.transposed and self.hardware.cell.bit_lines == 2:
-            raise self.scenario.error(
-                (*key, "transposed"),
-                "the word lines of 2T2R cells add what their bit lines subtract; write the transpose into a tile of its own, or two tiles of 1T1R cells",
-            )
+            raise self.scenario.error((*key, "transposed"), PAIRS["transposed"])
         try:
             return self.system.tiles[step.tiles[0]].path(step.transposed)
         except InputError as error:

@@ -202,7 +202,8 @@ class TargetSection(Section):
         default=None, description="file or rows of 0 and 1 instead of a matrix, or random: half of them ones"
     )
     encoding: Literal["differential", "single"] | None = Field(
-        default=None, description="how weights become conductances; default: differential for two tiles or 2T2R cells"
+        default=None,
+        description="how weights become conductances; default: differential for two tiles or 2T2R cells",
     )
     slices: WeightSlices | None = Field(
         default=None, description="cut weights into slices of bits, each in tiles of its own"
@@ -227,7 +228,8 @@ class WriteStep(TargetSection):
         description="only these cells are written, each [row, column]; default: all",
     )
     scheme: Scheme | None = Field(
-        default=None, description="how a cell is selected; default: gate for 1T1R and 2T2R, V/2 for 1R and 1S1R"
+        default=None,
+        description="how a cell is selected; default: gate for 1T1R and 2T2R, V/2 for 1R and 1S1R",
     )
     unselected: LinePolicy = Field(
         default="tracking",
@@ -275,6 +277,13 @@ class ReadStep(Section):
     phases: Literal["together", "one-by-one"] = Field(
         default="together",
         description="let a backend answer the array phases at once where no cell moves; the result is the same",
+    )
+    group_change: Fraction = Field(
+        default=0.0,
+        ge=0,
+        le=0.1,
+        description="where cells move: answer the array phases in groups within which no current changes by more than this "
+        "part of the largest one; 0 %: one by one",
     )
     reference: Literal["exact", "programmed"] = Field(
         default="exact",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from nonlinear_cells import SinhCell
 from scipy.integrate import solve_ivp
-from scipy.linalg import expm
+from scipy.linalg import eigh, expm
 
 from cosim.backends.behavioral import BehavioralBackend, Tolerances
 from cosim.backends.ngspice import NgspiceBackend
@@ -104,6 +104,56 @@ def test_after_two_time_constants_the_slowest_one_is_left() -> None:
     error = np.linalg.norm(result.samples.current - final, axis=1)
     rates = -np.diff(np.log(error)) / (0.5 * tau)
     assert np.abs(rates * tau - 1.0).max() < 0.02
+
+
+def modes(request: PhaseRequest) -> tuple[np.ndarray, np.ndarray]:
+    """Return the eigenvalues [1/s], smallest first, and the modes (nodes, modes) of the settling request."""
+    array, g = request.network.arrays[0], request.states[0]
+    size = g.size
+    word, bit = np.arange(size).reshape(g.shape), size + np.arange(size).reshape(g.shape)
+    ends = [(word[:, 0], array.r_left), (bit[-1], array.r_bottom)]
+    pairs = [(word, bit, g), (word[:, :-1], word[:, 1:], 1.0), (bit[:-1], bit[1:], 1.0)]
+    matrix = np.zeros((2 * size, 2 * size))
+    for first, last, conductance in pairs:
+        a, b, value = np.ravel(first), np.ravel(last), np.broadcast_to(conductance, np.shape(first)).ravel()
+        for row, column, sign in ((a, a, 1), (b, b, 1), (a, b, -1), (b, a, -1)):
+            np.add.at(matrix, (row, column), sign * value)
+    for nodes, resistance in ends:
+        # Between an end and its first node lies one more segment of 1 ohm.
+        matrix[nodes, nodes] += 1.0 / (np.ravel(resistance) + 1.0)
+    return eigh(matrix, 1e-15 * np.eye(2 * size))
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_the_slowest_mode_decays_with_the_smallest_eigenvalue(spread: float) -> None:
+    """Cells from 1 to 10 uS leave sixteen modes, one per word line, within some percent of one another.
+
+    So after two time constants the error as a whole is still a mixture, and its slope the mean of their eigenvalues, by their
+    share; the slowest mode itself decays with the smallest one.
+    """
+    request = settling_request((), NS, spread)
+    values, vectors = modes(request)
+    tau = 1.0 / values[0]
+    network, states, drives = request.network, request.states, request.phase.drives
+    ends = [round(part * tau * 1e15) for part in (2.0, 2.5, 3.0, 40.0)]
+    backend = BehavioralBackend("rc")
+    nodes = []
+    for end in ends:
+        result = ask(network, states, Phase("read", end, drives), backend=backend)
+        assert result.node_voltages is not None
+        nodes.append(result.node_voltages[0].reshape(-1))
+    shares = np.array([vectors.T @ (1e-15 * (nodes[-1] - found)) for found in nodes[:-1]])
+    seconds = np.diff(ends[:-1]) * 1e-15
+    slowest = -np.diff(np.log(np.abs(shares[:, 0]))) / seconds
+    assert np.abs(slowest / values[0] - 1.0).max() < 0.02
+    size = np.sqrt((shares**2).sum(axis=1))
+    whole = -np.diff(np.log(size)) / seconds
+    later = shares[0] * np.exp(-np.outer(np.cumsum([0.0, *seconds]), values))
+    expected = -np.diff(np.log(np.sqrt((later**2).sum(axis=1)))) / seconds
+    assert np.abs(whole / expected - 1.0).max() < 0.02
+    if spread:
+        assert values[15] / values[0] > 1.05
+        assert np.abs(whole / values[0] - 1.0).max() > 0.02
 
 
 @pytest.mark.ngspice

@@ -258,6 +258,7 @@ def test_a_slot_must_hold_its_edges() -> None:
 def test_compliance_is_counted(limit: float, count: int) -> None:
     system, _ = run(hardware(driver=Driver(compliance=limit)))
     assert system.trace.operations[0].details["over_compliance"] == count
+    assert sum("over compliance" in row[17] for row in system.trace.phases) == count
 
 
 def test_level_shifters_serve_lines_that_swing_further() -> None:

@@ -57,6 +57,7 @@ def test_advance(device: DeviceModel) -> None:
     checks.check_advance(device, drive, KELVIN)
     checks.check_composition(device, drive, KELVIN)
     checks.check_dead_zone(device, drive, KELVIN)
+    checks.check_most_moved(device, drive, KELVIN)
 
 
 def compared(device: DeviceModel, spice: NgspiceBackend, count: int) -> tuple[float, float]:

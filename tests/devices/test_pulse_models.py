@@ -142,7 +142,7 @@ def test_pulse_convention(name: str) -> None:
     for volts in (v_set / 2, -v_reset / 2, 0.0):
         assert np.array_equal(after(volts, 1.0), states)
     assert device.most_moved(-v_reset / 2, v_set / 2, 1.0, 300.0) == 0.0
-    assert device.most_moved(0.0, v_set, t_set, 300.0) == math.inf
+    assert device.most_moved(0.0, v_set, t_set, 300.0) == 1.0
     assert device.subcircuit(300.0) is None
     assert device.state_rate(states, states, 300.0) is None
 

@@ -36,7 +36,7 @@ def test_conformance_from_outside(installed: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_hopping_device.py"]
     done = run(command, installed / "source", installed)
     assert done.returncode == 0, done.stdout
-    assert "7 passed" in done.stdout
+    assert "8 passed" in done.stdout
 
 
 @pytest.mark.ngspice

@@ -65,15 +65,16 @@ def test_schema_is_in_step() -> None:
     assert written == json_schema(), "docs/scenario.schema.json is old: run make docs-generate"
 
 
-def test_key_page_is_in_step() -> None:
-    script = ROOT / "docs/generate_scenario.py"
-    spec = importlib.util.spec_from_file_location("generate_scenario", script)
+@pytest.mark.parametrize("name", ["scenario", "support"])
+def test_generated_page_is_in_step(name: str) -> None:
+    script = ROOT / f"docs/generate_{name}.py"
+    spec = importlib.util.spec_from_file_location(f"generate_{name}", script)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    written = (ROOT / "docs/scenario.md").read_text(encoding="utf-8")
-    assert written == module.page(), "docs/scenario.md is old: run make docs-generate"
+    written = (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
+    assert written == module.page(), f"docs/{name}.md is old: run make docs-generate"
 
 
 @pytest.mark.parametrize("path", sections(), ids=lambda path: path or "top")
