@@ -66,6 +66,7 @@ def run(
     parquet: Annotated[
         bool, typer.Option("--parquet", help="write a Parquet file beside each table")
     ] = False,
+    fst: Annotated[bool, typer.Option("--fst", help="write waves.fst beside waves.vcd")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -73,11 +74,14 @@ def run(
 
     Example: cosim run scenarios/quickstart.yaml --set hardware.adc.bits=6
     """
+    from cosim.report.fst import require_fst
     from cosim.report.tables import require_parquet
     from cosim.scenario.run import run as run_scenario
 
     if parquet:
         require_parquet()
+    if fst:
+        require_fst()
     loaded = _load(scenario, set_, seed)
     folder = out or Path("out") / loaded.name
     with Watch(shown=not (quiet or as_json)) as watch:
@@ -85,7 +89,7 @@ def run(
             loaded, backend=backend, out=folder, resume=resume, progress=watch.task("cells and vectors")
         )
         with watch.working("files of the folder"):
-            result.save(folder, parquet=parquet)
+            result.save(folder, parquet=parquet, fst=fst)
     _show(result, folder, as_json, quiet)
     if result.failure is not None:
         raise result.failure

@@ -224,6 +224,11 @@ _LARGEST = 2**63 - 1
 _FEW = 1 << 12
 
 
+def femtoseconds(times: Sequence[int]) -> NDArray[Any]:
+    """Return times [fs] as int64, or as Python integers where one is beyond it (numpy would make them floats)."""
+    return np.array(times, dtype=np.int64 if max(times, default=0) <= _LARGEST else object)
+
+
 def _decoded(columns: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
     """Return a stored column; texts are stored as numbers, with the list of them under ``name@``."""
     names = columns.get(name + "@")
@@ -292,7 +297,8 @@ class Table:
         position = self.fields.index(field)
         parts = [self._joined(self._read(block), field) for block in self._blocks]
         if self._rows or not parts:
-            parts.append(np.asarray([row[position] for row in self._rows]))
+            values = [row[position] for row in self._rows]
+            parts.append(femtoseconds(values) if field.endswith("_fs") else np.asarray(values))
         return np.concatenate(parts)
 
     def coded(self, field: str) -> tuple[NDArray[np.int64], list[str]]:
@@ -327,7 +333,7 @@ class Table:
         transposed = list(zip(*rows, strict=True)) if rows else [() for _ in self.fields]
         for field, values in zip(self.fields, transposed, strict=True):
             if field.endswith("_fs"):
-                times = np.array(values, dtype=np.int64 if max(values, default=0) <= _LARGEST else object)
+                times = femtoseconds(values)
                 whole, part = times // FEMTOSECONDS_PER_SECOND, times % FEMTOSECONDS_PER_SECOND
                 columns[field[:-3] + "_s"] = whole.astype(np.int64)
                 columns[field] = part.astype(np.int64)

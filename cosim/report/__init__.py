@@ -2,7 +2,7 @@
 
 Names: `summarize` (the ``summary.json`` dict), `write_folder` (everything of a result folder), and the modules
 `crosscheck` (the ``crosscheck.json`` dict), `tables` (CSV, Parquet), `timeline` (Chrome trace events), `waves`
-(VCD), `html` (the report page). They read the trace only.
+(VCD), `fst` (FST), `html` (the report page). They read the trace only.
 """
 
 from cosim.report.files import json_text, write_whole

@@ -1,4 +1,4 @@
-"""Files that are written whole and renamed, and JSON text of plain values."""
+"""Files that are written whole and renamed, the extras some need, and JSON text of plain values."""
 
 from __future__ import annotations
 
@@ -12,29 +12,46 @@ from typing import IO, Any
 
 import numpy as np
 
+from cosim.errors import InputError
 from cosim.units import FEMTOSECONDS_PER_SECOND
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[str]]:
-    """Open a text file that takes the name ``path`` only once everything has been written.
+def whole_path(path: Path) -> Iterator[Path]:
+    """Yield the path of a temporary file that takes the name ``path`` only once everything has been written.
 
     On an exception nothing stays: neither half a file nor the temporary one; an older file is kept.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.parent / f".{path.name}.{os.getpid()}.part"
     try:
-        with part.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream
+        yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[str]]:
+    """Open a text file that takes the name ``path`` only once everything has been written (`whole_path`)."""
+    with whole_path(path) as part, part.open("w", encoding="utf-8", newline="\n") as stream:
+        yield stream
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write ``text`` to ``path``, whole."""
     with whole_file(path) as stream:
         stream.write(text)
+
+
+def require(module: str, extra: str, purpose: str) -> None:
+    """Raise `InputError` where ``module``, which the extra ``extra`` brings, is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise InputError(
+            f"{purpose} {module}, which is not installed; install it with: pip install 'cosim-crossbar[{extra}]'"
+        )
 
 
 def json_text(value: Any) -> str:

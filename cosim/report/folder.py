@@ -10,11 +10,12 @@ from typing import Any
 
 from cosim.records import Trace
 from cosim.report.files import json_text, write_whole
+from cosim.report.fst import write_fst
 from cosim.report.html import write_page
 from cosim.report.tables import write_tables
 from cosim.report.timeline import write_timeline
 from cosim.report.totals import EnergyTotals, energy_totals
-from cosim.report.waves import write_waves
+from cosim.report.waves import waveforms, write_vcd
 
 
 def write_folder(
@@ -27,6 +28,7 @@ def write_folder(
     crosscheck: Mapping[str, Any] | None = None,
     totals: EnergyTotals | None = None,
     parquet: bool = False,
+    fst: bool = False,
 ) -> None:
     """Write the result folder of a run.
 
@@ -43,10 +45,11 @@ def write_folder(
     crosscheck : what `crosscheck` returned
     totals : the energy sums of the trace, where the caller has them already
     parquet : Parquet beside the CSV files; needs pyarrow (`InputError` without)
+    fst : ``waves.fst`` beside ``waves.vcd``; needs pylibfst (`InputError` without)
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _no_collection():
-        _write_all(folder, trace, summary, manifest, resolved_yaml, crosscheck, totals, parquet)
+        _write_all(folder, trace, summary, manifest, resolved_yaml, crosscheck, totals, parquet, fst)
 
 
 @contextmanager
@@ -70,11 +73,15 @@ def _write_all(
     crosscheck: Mapping[str, Any] | None,
     totals: EnergyTotals | None,
     parquet: bool,
+    fst: bool,
 ) -> None:
     totals = totals or energy_totals(trace)
     write_tables(folder / "tables", trace, totals=totals, parquet=parquet)
     write_timeline(folder / "trace.json", trace, totals=totals)
-    write_waves(folder / "waves.vcd", trace, totals=totals)
+    found = waveforms(trace, totals)
+    write_vcd(folder / "waves.vcd", found)
+    if fst:
+        write_fst(folder / "waves.fst", found)
     write_whole(folder / "scenario.resolved.yaml", resolved_yaml)
     write_page(
         folder / "report.html", trace, summary, manifest=manifest, resolved_yaml=resolved_yaml,

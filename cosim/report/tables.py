@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.errors import InputError
 from cosim.records import Table, Trace
-from cosim.report.files import decimal_seconds, whole_file
+from cosim.report.files import decimal_seconds, require, whole_file, whole_path
 from cosim.report.totals import EnergyTotals, energy_totals
 
 _CHUNK = 1024
@@ -160,20 +159,9 @@ def _write(path: Path, names: Sequence[str], text: Iterable[str]) -> None:
 
 def require_parquet() -> None:
     """Raise `InputError` where pyarrow is not installed."""
-    from importlib.util import find_spec
-
-    if find_spec("pyarrow") is None:
-        raise InputError(
-            "Parquet tables need pyarrow, which is not installed; install it with: pip install 'cosim-crossbar[parquet]'"
-        )
+    require("pyarrow", "parquet", "Parquet tables need")
 
 
 def _write_parquet(path: Path, table: Table) -> None:
-    import os
-
-    part = path.parent / f".{path.name}.{os.getpid()}.part"
-    try:
+    with whole_path(path) as part:
         table.frame().to_parquet(part, index=False)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

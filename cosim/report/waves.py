@@ -1,4 +1,4 @@
-"""``waves.vcd``: what every tile does, as waveforms for GTKWave and Surfer.
+"""``waves.vcd``: what every tile does, as waveforms for GTKWave and Surfer. `cosim.report.fst` writes the same ones.
 
 Per tile: ``busy``, the kind of the phase, its mean power [W] (energy recorded with the phase over its
 duration), the cumulative energy [J], amplitude [V], line, row and column of programming pulses; per resource
@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.records import Trace
+from cosim.records import Trace, femtoseconds
 from cosim.report.files import whole_file
 from cosim.report.timeline import owner
 from cosim.report.totals import EnergyTotals, energy_totals
@@ -39,18 +39,51 @@ class Signal(NamedTuple):
     values: list[Any]
 
 
-def write_waves(path: Path, trace: Trace, *, totals: EnergyTotals | None = None) -> None:
-    """Write the waveforms of a run to ``path``."""
+class Waveforms(NamedTuple):
+    """The signals of a run as they are written.
+
+    Names have no white space and differ within a scope; ``initial`` holds from time 0, and every change is later.
+    """
+
+    signals: list[Signal]
+    unit: str
+    """Unit of the time scale: a tick is one of it."""
+    scale: int
+    """Femtoseconds of a tick."""
+    end: int
+    """Tick at which the run ends."""
+
+    def in_order(self) -> tuple[list[int], list[int]]:
+        """Return ticks and places of all changes in order of time.
+
+        A place counts through the changes of the signals laid end to end; at one instant the earlier signal comes first.
+        """
+        times = [signal.times for signal in self.signals]
+        ticks = np.concatenate([np.array([], dtype=np.int64), *times]) // self.scale
+        order = np.argsort(ticks, kind="stable")
+        return ticks[order].tolist(), order.tolist()
+
+
+def waveforms(trace: Trace, totals: EnergyTotals | None = None) -> Waveforms:
+    """Return the waveforms of a run."""
     signals = list(waves(trace, totals or energy_totals(trace)))
     unit, scale = timescale(signals, trace.end_fs)
+    names: set[tuple[tuple[str, ...], str]] = set()
+    return Waveforms(
+        [_named(_begun(signal), names) for signal in signals], unit, scale, trace.end_fs // scale
+    )
+
+
+def write_vcd(path: Path, found: Waveforms) -> None:
+    """Write waveforms to ``path`` as a value change dump (IEEE 1364, with GTKWave's strings)."""
     with whole_file(path) as stream:
-        _dump(stream, signals, unit, scale, trace.end_fs)
+        _dump(stream, found)
 
 
 def timescale(signals: list[Signal], end_fs: int) -> tuple[str, int]:
     """Return the unit and the femtoseconds of the largest time scale that divides every time."""
     times = [signal.times for signal in signals if len(signal.times)]
-    divisor = int(np.gcd.reduce(np.concatenate([*times, np.array([end_fs])])))
+    divisor = int(np.gcd.reduce(np.concatenate([*times, femtoseconds([end_fs])])))
     return next((unit, scale) for unit, scale in SCALES if divisor % scale == 0)
 
 
@@ -107,7 +140,7 @@ def _resource_signals(trace: Trace) -> Iterator[Signal]:
         used.append(units)
     for resource, (starts, ends, used) in sorted(intervals.items()):
         tile, name = owner(resource)
-        times = np.array(starts + ends)
+        times = femtoseconds(starts + ends)
         steps = np.concatenate([used, np.negative(used)]).astype(np.int64)
         order = np.argsort(times, kind="stable")
         counts = np.cumsum(steps[order]).tolist()
@@ -138,23 +171,41 @@ def _signal(
     return Signal(scope, name, var_type, size, initial, times, values)
 
 
-def _dump(stream: IO[str], signals: list[Signal], unit: str, scale: int, end_fs: int) -> None:
+def _begun(signal: Signal) -> Signal:
+    """Return the signal with a change at time 0 as its initial value."""
+    if not len(signal.times) or signal.times[0] != 0:
+        return signal
+    return signal._replace(initial=signal.values[0], times=signal.times[1:], values=signal.values[1:])
+
+
+def _named(signal: Signal, names: set[tuple[tuple[str, ...], str]]) -> Signal:
+    """Return the signal under a name without white space that is unique in its scope; it is added to ``names``."""
+    scope = tuple("_".join(part.split()) or "_" for part in signal.scope)
+    name = "_".join(signal.name.split())
+    while (scope, name) in names:
+        name += "_"
+    names.add((scope, name))
+    return signal._replace(scope=scope, name=name)
+
+
+def _dump(stream: IO[str], found: Waveforms) -> None:
     """Write header and initial values through pyvcd, and then the changes in order of time."""
     from vcd import VCDWriter
 
-    names: set[tuple[tuple[str, ...], str]] = set()
-    with VCDWriter(stream, timescale=f"1 {unit}", date="", version="cosim") as writer:
-        variables = [_register(writer, signal, names) for signal in signals]
-    later = [np.flatnonzero(signal.times) for signal in signals]
+    with VCDWriter(stream, timescale=f"1 {found.unit}", date="", version="cosim") as writer:
+        variables = [
+            writer.register_var(
+                signal.scope, signal.name, signal.var_type, size=signal.size, init=signal.initial
+            )
+            for signal in found.signals
+        ]
     texts = [
         text
-        for signal, variable, kept in zip(signals, variables, later, strict=True)
-        for text in _changes(variable, signal.values[len(signal.values) - len(kept) :])
+        for signal, variable in zip(found.signals, variables, strict=True)
+        for text in _changes(variable, signal.values)
     ]
-    times = [signal.times[kept] for signal, kept in zip(signals, later, strict=True)]
-    ticks = np.concatenate([np.array([], dtype=np.int64), *times]) // scale
-    order = np.argsort(ticks, kind="stable")
-    stream.writelines(_in_order(ticks[order].tolist(), [texts[k] for k in order.tolist()], end_fs // scale))
+    ticks, order = found.in_order()
+    stream.writelines(_in_order(ticks, [texts[place] for place in order], found.end))
 
 
 def _in_order(ticks: list[int], texts: list[str], end: int) -> Iterator[str]:
@@ -176,18 +227,3 @@ def _changes(variable: Any, values: list[Any]) -> Iterator[str]:
         return (f"r{value!r} {ident}\n" for value in values)
     made = {value: variable.format_value(value) + "\n" for value in set(values)}
     return map(made.__getitem__, values)
-
-
-def _register(writer: Any, signal: Signal, names: set[tuple[tuple[str, ...], str]]) -> Any:
-    """Register the variable of a signal under a name without white space that is unique in its scope.
-
-    A change at time 0 is its initial value.
-    """
-    scope = tuple("_".join(part.split()) or "_" for part in signal.scope)
-    name = "_".join(signal.name.split())
-    while (scope, name) in names:
-        name += "_"
-    names.add((scope, name))
-    at_once = bool(len(signal.times)) and signal.times[0] == 0
-    initial = signal.values[0] if at_once else signal.initial
-    return writer.register_var(scope, name, signal.var_type, size=signal.size, init=initial)

@@ -58,6 +58,7 @@ def doctor_lines() -> tuple[list[str], bool]:
         ("PySpice", "spice", "ngspice as a library in a worker; without it the ngspice program is used"),
         ("lmfit", "fit", "cosim fit"),
         ("pyarrow", "parquet", "Parquet tables beside CSV"),
+        ("pylibfst", "fst", "waveforms in GTKWave's FST format beside VCD"),
     ):
         if find_spec(module) is None:
             lines.append(

@@ -67,9 +67,18 @@ class Result:
         return short_table(self.summary)
 
     def save(
-        self, folder: str | Path, crosscheck: dict[str, Any] | None = None, *, parquet: bool = False
+        self,
+        folder: str | Path,
+        crosscheck: dict[str, Any] | None = None,
+        *,
+        parquet: bool = False,
+        fst: bool = False,
     ) -> Path:
-        """Write the result folder and return it; ``parquet``: a Parquet file beside each table (needs pyarrow)."""
+        """Write the result folder and return it.
+
+        ``parquet``: a Parquet file beside each table (needs pyarrow); ``fst``: ``waves.fst`` beside ``waves.vcd``
+        (needs pylibfst). Raises `InputError` where what is asked for is not installed.
+        """
         from cosim.report.folder import write_folder
 
         folder = Path(folder)
@@ -77,7 +86,7 @@ class Result:
         _copy_inputs(self.scenario, folder)
         write_folder(
             folder, self.trace, self.summary, manifest=self.manifest, resolved_yaml=resolved_yaml(self.scenario),
-            crosscheck=crosscheck, totals=self.totals, parquet=parquet,
+            crosscheck=crosscheck, totals=self.totals, parquet=parquet, fst=fst,
         )  # fmt: skip
         return folder
 

@@ -7,7 +7,7 @@ import pytest
 
 from cosim.records import BusyRecord, Trace
 from cosim.report import energy_totals
-from cosim.report.waves import write_waves
+from cosim.report.waves import waveforms, write_vcd
 
 SCALE = {"us": 10**9, "ns": 10**6, "ps": 10**3, "fs": 1}
 
@@ -51,7 +51,7 @@ def at(changes, time):
 
 @pytest.fixture
 def read(trace, tmp_path):
-    write_waves(tmp_path / "waves.vcd", trace)
+    write_vcd(tmp_path / "waves.vcd", waveforms(trace))
     return read_vcd(tmp_path / "waves.vcd")
 
 
@@ -99,7 +99,7 @@ def test_time_scale_is_the_largest_that_divides(tmp_path, step, unit):
     trace.capacities["adc"] = 1
     trace.busy.append(BusyRecord("adc", 0, 0, "convert", 0, 3 * step, 7 * step))
     trace.end_fs = 7 * step
-    write_waves(tmp_path / "waves.vcd", trace)
+    write_vcd(tmp_path / "waves.vcd", waveforms(trace))
     scale, end, changes = read_vcd(tmp_path / "waves.vcd")
     assert (scale, end) == (SCALE[unit], 7 * step)
     assert changes["shared/adc_busy_units"] == [(0, 0), (3 * step, 1), (7 * step, 0)]
@@ -108,12 +108,26 @@ def test_time_scale_is_the_largest_that_divides(tmp_path, step, unit):
 def test_years_do_not_overflow(make, tmp_path):
     year = 31_557_600 * 10**15
     trace = make(start_fs=10 * year)
-    write_waves(tmp_path / "waves.vcd", trace)
+    write_vcd(tmp_path / "waves.vcd", waveforms(trace))
     _, end, changes = read_vcd(tmp_path / "waves.vcd")
     assert end == trace.end_fs
     assert changes["tiles/positive/busy"][1][0] == next(iter(trace.phases))[5]
 
 
+@pytest.mark.parametrize("end", [2**63 - 1, 2**63 + 1, 2**64 + 1])
+def test_long_runs_in_odd_femtoseconds_are_exact(tmp_path, end):
+    trace = Trace()
+    trace.capacities["adc"] = 1
+    trace.busy.append(BusyRecord("adc", 0, 0, "convert", 0, 1, end))
+    trace.busy.append(BusyRecord("adc", 0, 0, "convert", 0, 0, 1))
+    trace.end_fs = end
+    assert trace.busy.column("end_fs").tolist() == [end, 1]
+    write_vcd(tmp_path / "waves.vcd", waveforms(trace))
+    scale, last, changes = read_vcd(tmp_path / "waves.vcd")
+    assert (scale, last) == (1, end)
+    assert changes["shared/adc_busy_units"] == [(0, 1), (1, 1), (end, 0)]
+
+
 def test_no_wall_clock_and_empty_trace(tmp_path):
-    write_waves(tmp_path / "waves.vcd", Trace())
+    write_vcd(tmp_path / "waves.vcd", waveforms(Trace()))
     assert "$date" not in (tmp_path / "waves.vcd").read_text()
