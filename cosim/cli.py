@@ -64,7 +64,7 @@ def run(
         bool, typer.Option("--resume", help="take the journaled phases of an earlier run")
     ] = False,
     parquet: Annotated[
-        bool, typer.Option("--parquet", help="write a Parquet file beside each table")
+        bool, typer.Option("--parquet", help="write a Parquet file beside each table of records")
     ] = False,
     fst: Annotated[bool, typer.Option("--fst", help="write waves.fst beside waves.vcd")] = False,
     as_json: AsJson = False,

@@ -80,6 +80,7 @@ def test_trace() -> None:
     assert trace.warnings == ["something saturated"]
     assert {table.name for table in trace.tables} == {
         "phases", "energies", "busy", "pulses", "outcomes", "conversions", "values", "instructions",
+        "bits",
     }  # fmt: skip
     assert trace.frame("energies")["energy_j"].tolist() == [1e-12]
     assert len(trace.frame()) == 0

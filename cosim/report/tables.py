@@ -34,7 +34,7 @@ def write_tables(
 ) -> None:
     """Write the tables of a trace to ``folder``; an empty one is left out, except for ``pulses.csv``.
 
-    ``parquet`` writes a Parquet file beside each CSV. Raises `InputError` where it is asked for without pyarrow.
+    ``parquet`` writes a Parquet file beside each table of records. Raises `InputError` where it is asked for without pyarrow.
     """
     if parquet:
         require_parquet()

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from cosim import records
-from cosim.records import PhaseRecord, TimedInstruction, Trace
+from cosim.records import BitRecord, PhaseRecord, TimedInstruction, Trace
 from cosim.report.files import decimal_seconds
 from cosim.report.tables import write_tables
 
@@ -18,6 +18,7 @@ def read(path):
 
 
 def test_every_table_reads_back(trace, tmp_path):
+    trace.bits.append(BitRecord(2, "positive", 0, 1, 1, 0, 1e-6, -0.05))
     trace.instructions.append(TimedInstruction(2, 3, "FF", 10, 14, 2 * 10**16, 24, 5, 0.25, 1e-12))
     write_tables(tmp_path, trace)
     for table in trace.tables:
@@ -82,6 +83,29 @@ def test_text_with_commas_and_quotes_is_quoted(tmp_path):
     trace.phases.append(PhaseRecord(0, 0, odd, "read", "x", 0, 1, *[0.0] * 9, 0, "", ""))
     write_tables(tmp_path, trace)
     assert read(tmp_path / "phases.csv")[0]["tile"] == odd
+
+
+def test_parquet_tables_equal_the_csv_ones(quickstart, tmp_path):
+    """Every value of every record table; pyarrow is no development tool (170 MB), so this runs where it is installed."""
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    trace = quickstart[0].trace
+    write_tables(tmp_path, trace, parquet=True)
+    stored = {path.stem: pd.read_parquet(path) for path in tmp_path.glob("*.parquet")}
+    assert set(stored) == {table.name for table in trace.tables if len(table)}
+    for name, frame in stored.items():
+        rows = read(tmp_path / f"{name}.csv")
+        assert len(frame) == len(rows) > 0
+        assert {field for field in frame if not field.endswith("_fs")} == set(rows[0])
+        for field in rows[0]:
+            texts = [row[field] for row in rows]
+            values = frame[field].tolist()
+            if (within := field.removesuffix("_s") + "_fs") in frame:
+                pairs = zip(values, frame[within].tolist(), strict=True)
+                assert [Decimal(text) for text in texts] == [s + Decimal(fs).scaleb(-15) for s, fs in pairs]
+            else:
+                assert [str(value) for value in values] == texts, (name, field)
 
 
 def test_parquet_without_pyarrow_is_refused(cli, tmp_path, monkeypatch):
