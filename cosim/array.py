@@ -22,7 +22,7 @@ from cosim.crossbar.threads import single_threaded
 from cosim.devices.base import FloatArray
 from cosim.errors import InputError
 from cosim.hardware import ArraySpec, Hardware
-from cosim.mapping.encoding import WeightSlices, differential, sliced
+from cosim.mapping.encoding import WeightSlices, differential, paired, sliced
 from cosim.records import Trace
 from cosim.system import Read, System, Write
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 class Array:
     """A matrix on two tiles (positive and negative parts), or two for each slice, with periphery, time and energy.
+
+    Of 2T2R cells, one tile holds both parts.
 
     Make one with `program`; `@` multiplies it with a vector or with the columns of a matrix.
     """
@@ -87,7 +89,8 @@ class Array:
         system = System(Trace(), seed)
         answering = find(backend)()
         backends = dict.fromkeys(PHASE_KINDS, answering)
-        ends = ("positive", "negative")
+        pairs = sized.cell.bit_lines == 2
+        ends = ("pairs",) if pairs else ("positive", "negative")
         names = ends if slices is None else [f"{end}{k}" for k in range(slices.count) for end in ends]
         tiles = [system.add_tile(name, sized, backends) for name in names]
         low, high = visible_range(tiles[0])
@@ -96,6 +99,7 @@ class Array:
             encoded = differential(matrix.T, low, high)
         else:
             encoded = sliced(matrix.T, low, high, slices, signed=True)
+        encoded = paired(encoded) if pairs else encoded
         set_pulse, reset_pulse = (ProgrammingPulse(*pulse) for pulse in pulses)
         scheme: Any = "gate" if sized.cell.gated else "V/2"
         rule = verify or Verify(pulses="adaptive-width")

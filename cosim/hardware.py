@@ -25,7 +25,7 @@ from cosim.crossbar.wires import REFERENCE_TEMPERATURE, GeometryWire, NodeWire, 
 from cosim.devices.base import DeviceModel
 from cosim.devices.registry import find_preset
 from cosim.devices.variation import Streams, Variation, varied_device
-from cosim.errors import UnitError
+from cosim.errors import DeviceError, UnitError
 from cosim.records import Formula
 from cosim.units import FaradOrIdeal, Kelvin, Marker, Metre, OhmOrIdeal, SquareMetre, check, quantity
 
@@ -140,11 +140,11 @@ class ArraySpec:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     rows: int
-    columns: int
+    columns: int  # of cells
     wires: WireSpec = field(default_factory=WireSpec)
     cell_area: SquareMetre | None = quantity(
         None,
-        source="NVSim, RRAM: 53 F2 with an access transistor, 4 F2 without; F: wires.node, else adc.node",
+        source="NVSim, RRAM: 53 F2 with an access transistor (2T2R: twice), 4 F2 without; F: wires.node, else adc.node",
         doc="area of a cell",
     )
 
@@ -181,6 +181,15 @@ class Hardware:
             "above 0 K and below 2000 K",
             self.temperature,
         )
+        if self.transposed is not None and self.cell.bit_lines == 2:
+            raise DeviceError(
+                "hardware.transposed: must be left out of arrays of 2T2R cells, whose word lines add what their bit lines subtract"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Word lines and bit lines of the array: a 2T2R cell has two bit lines, + and -, side by side."""
+        return self.array.rows, self.array.columns * self.cell.bit_lines
 
     @property
     def periphery(self) -> Periphery:
@@ -194,7 +203,7 @@ class Hardware:
         word, bit, _ = self.array.wires.segment(self.temperature)
         return single_network(
             name,
-            (self.array.rows, self.array.columns),
+            self.shape,
             self.device,
             self.cell,
             Segments(word, bit),
@@ -204,21 +213,22 @@ class Hardware:
 
     def varied_network(self, name: str, streams: Streams) -> Network:
         """Return the network of one array whose cells differ as `variation` says, drawn from ``streams``."""
-        shape = (self.array.rows, self.array.columns)
-        return self.replace(device=varied_device(self.device, self.variation, shape, streams)).network(name)
+        device = varied_device(self.device, self.variation, self.shape, streams)
+        return self.replace(device=device).network(name)
 
     def line_capacitance(self) -> LineCapacitance:
         """Return the capacitance of whole lines [F]: one segment more than crossings; gates like words."""
         _, _, c = self.array.wires.segment(self.temperature)
-        word, bit = c * (self.array.columns + 1), c * (self.array.rows + 1)
+        rows, columns = self.shape
+        word, bit = c * (columns + 1), c * (rows + 1)
         return LineCapacitance(word, bit, word)
 
     def areas(self) -> dict[str, tuple[int, float, Formula]]:
         """Return units, area of one [m²] and its formula, by component; the ADC bank under ``adc``."""
-        rows, columns = self.array.rows, self.array.columns
+        rows, columns = self.shape
         shifter = self.driver.level_shifter
         parts = {
-            "array": (rows * columns, *self._cell_area()),
+            "array": (rows * self.array.columns, *self._cell_area()),
             "driver": (rows + columns, self.driver.area, Formula("lines * area", f"area = {self.driver.area:.6g} m2", "hardware.driver.area")),
             "level shifters": (rows + columns, shifter.area, Formula("lines * area", f"area = {shifter.area:.6g} m2", "hardware.driver.level_shifter.area")),
             "digital": (columns, self.sequencer.area, Formula("columns * area", f"area = {self.sequencer.area:.6g} m2", "hardware.sequencer.area")),
@@ -234,13 +244,13 @@ class Hardware:
         if self.array.cell_area is not None:
             return self.array.cell_area, Formula("cells * cell_area", f"cell_area = {self.array.cell_area:.6g} m2", "hardware.array.cell_area")  # fmt: skip
         feature = self.array.wires.node or self.adc.node
-        squares = 53 if self.cell.gated else 4
+        squares = (53 if self.cell.gated else 4) * self.cell.bit_lines
         text = f"F = {feature * 1e9:.6g} nm"
         return squares * feature**2, Formula(f"cells * {squares} F^2", text, "NVSim, RRAM cell")
 
     def leakages(self) -> dict[str, tuple[float, Formula]]:
         """Return the power [W] that flows all through a run and its formula, by component; none where it is 0."""
-        rows, columns = self.array.rows, self.array.columns
+        rows, columns = self.shape
         parts = {
             "dac leakage": (rows, self.dac.leakage), "driver leakage": (rows + columns, self.driver.leakage),
             "sense leakage": (columns, self.sense.leakage), "adc leakage": (self.adc.count, self.adc.leakage),

@@ -89,9 +89,8 @@ class System:
             network = with_capacitance(network, capacitance, capacitance)
         device = network.arrays[0].device
         refusals(network, backends, hardware.sense.self_timed)
-        shape = (hardware.array.rows, hardware.array.columns)
         if conductance is None:
-            state = device.initial_state(shape, stream(self.seed, f"tiles/{name}/initial"))
+            state = device.initial_state(hardware.shape, stream(self.seed, f"tiles/{name}/initial"))
         else:
             state = device.state_for(np.asarray(conductance, dtype=np.float64))
         tile = Tile(
@@ -378,7 +377,7 @@ class Read(Operation):
         if slices == 1:
             return
         control, trace = tile.periphery.sequencer, system.trace
-        outputs = vectors * job.path.outputs
+        outputs = vectors * self._outputs([job])
         trace.formulas["shift-and-add"] = control.shift_and_add_formula()
         energy = (slices - 1) * outputs * control.combine_energy
         trace.energy(index, -1, tile.name, "shift-and-add", "combine", energy, "shift-and-add")
@@ -399,7 +398,7 @@ class Read(Operation):
 
     def _outputs(self, jobs: Sequence[Multiplication]) -> int:
         outputs = [job.path.outputs for job in jobs]
-        return sum(outputs) if self.decoding is None else outputs[0]
+        return sum(outputs) if self.decoding is None else outputs[0] // self.decoding.bit_lines
 
     def _record_conversions(self, system: System, index: int, results: Sequence[Products]) -> None:
         """Append the conversions, vector by vector and tile by tile."""

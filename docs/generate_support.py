@@ -20,7 +20,7 @@ from cosim.crossbar.network import Cell, Segments, single
 from cosim.devices import Mss
 from cosim.devices.base import DeviceModel
 from cosim.devices.registry import models
-from cosim.scenario.support import BEHIND_A_RESISTANCE, RULES, Choice, refused
+from cosim.scenario.support import BEHIND_A_RESISTANCE, PAIRS, RULES, Choice, refused
 
 PAGE = Path(__file__).with_name("support.md")
 
@@ -38,6 +38,8 @@ CELLS = {
     "1T1R, switch": Cell("1T1R"),
     "1T1R, transistor": Cell("1T1R", transistor=Mosfet()),
     "1S1R": Cell("1S1R"),
+    "2T2R, switch": Cell("2T2R"),
+    "2T2R, transistor": Cell("2T2R", transistor=Mosfet()),
 }
 
 
@@ -151,6 +153,8 @@ def page() -> str:
         INTRODUCTION,
         "## Cell, scheme, rule of the next pulse\n\n" + schemes(),
         "The numbers:\n\n" + reasons,
+        "## What 2T2R cells refuse\n\n"
+        + table(["key", "reason"], [[f"`{key}`", reason] for key, reason in PAIRS.items()]),
         "## Cell, fidelity, backend\n\nFidelity `rc` needs wires with capacitance, and all phases of a tile share it.\n\n"
         + backends(),
         "## Device and backend\n\nMoreover ngspice refuses arrays that would take longer than its deadline.\n\n"

@@ -38,13 +38,15 @@ Ends = tuple[str | None, ...]
 class Cell:
     """What sits at a crossing: the device alone (1R), with an access transistor (1T1R), or with a selector (1S1R).
 
+    A differential cell (2T2R) is two 1T1R devices on one word and one gate line, each at a bit line of its own.
+
     The transistor is a switch unless ``transistor`` gives its law: its on-resistance in series where the gate net of the row is above the threshold, open
     elsewhere. A transistor with a law conducts as its gate says; rows whose gate is at 0 V are open.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    kind: Literal["1R", "1T1R", "1S1R"] = "1R"
+    kind: Literal["1R", "1T1R", "1S1R", "2T2R"] = "1R"
     access_resistance: Ohm = quantity(
         15e3,
         source="DNN+NeuroSim, default access resistance of 1T1R",
@@ -91,7 +93,12 @@ class Cell:
     @property
     def gated(self) -> bool:
         """Whether a gate line selects the row."""
-        return self.kind == "1T1R"
+        return self.kind in ("1T1R", "2T2R")
+
+    @property
+    def bit_lines(self) -> int:
+        """Bit lines of one cell, each with a device of its own."""
+        return 2 if self.kind == "2T2R" else 1
 
     @property
     def access(self) -> SeriesElement | None:
@@ -184,7 +191,7 @@ class CrossbarArray:
                 )
         if self.cell.gated and (self.gates is None or len(self.gates) != self.rows):
             raise CrossbarError(
-                f"array {self.name}.gates: a 1T1R array needs one gate net for each of its {self.rows} rows"
+                f"array {self.name}.gates: a {self.cell.kind} array needs one gate net for each of its {self.rows} rows"
             )
         if not self.cell.gated and self.gates is not None:
             raise CrossbarError(f"array {self.name}.gates: a {self.cell.kind} array has no gate lines")
@@ -311,7 +318,7 @@ def single(
 ) -> Network:
     """Return the network of one array driven at the left of its word lines, sunk at the bottom.
 
-    Nets are ``wl0..``, ``bl0..`` and, for 1T1R, ``gl0..``. ``r_source`` and ``r_sink`` [ohm] lie
+    Nets are ``wl0..``, ``bl0..`` and, for gated cells, ``gl0..``. ``r_source`` and ``r_sink`` [ohm] lie
     between the nets and the lines.
     """
     rows, columns = shape

@@ -4,6 +4,7 @@
 G- = G_low + u·max(-w, 0), with the unit u = (G_high - G_low)/max|w| [S]; the result is the difference
 of the two currents. ``single``: one tile, weights that are not negative, and the current of G_low is
 subtracted digitally, since the sum of the inputs is known.
+In 2T2R cells both conductances of ``differential`` are in one tile, on the two bit lines of a column (`paired`).
 
 Either may be cut into slices of bits: |w| becomes a code of B bits, and each slice of k bits, the lowest first, has arrays
 of its own, whose results are shifted and added:
@@ -16,6 +17,7 @@ Sources: T. P. Xiao et al., "Analog architectures for neural network acceleratio
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -50,7 +52,7 @@ class WeightSlices:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """Conductance targets [S] ``(rows, columns)`` of each part, and how currents become results."""
+    """Conductance targets [S] of each tile, ``(rows, columns)`` (`paired`: twice the columns), and how currents become results."""
 
     parts: tuple[FloatArray, ...]
     decoding: Decoding
@@ -62,25 +64,28 @@ class Decoding:
 
     ``low`` [S] is what a zero weight conducts, ``unit`` [S] what a weight of one adds to it,
     ``factors`` one for each part: its sign, and what its slice counts; ``slices``: how many there are.
+    ``bit_lines``: parts that share a tile, on neighbouring bit lines (2 in 2T2R cells).
     """
 
     factors: tuple[float, ...]
     low: float
     unit: float
     slices: int = 1
+    bit_lines: int = 1
 
     def decode(
         self, currents: tuple[FloatArray, ...], voltage: FloatArray, volts_per_input: float
     ) -> FloatArray:
         """Return the results of products.
 
-        ``currents``: per part ``(vectors, columns)`` [A]; ``voltage``: ``(vectors, rows)`` [V];
+        ``currents``: per tile ``(vectors, bit lines)`` [A]; ``voltage``: ``(vectors, rows)`` [V];
         ``volts_per_input``: word-line voltage of an input of one [V].
         """
         base = self.low * voltage.sum(axis=-1, keepdims=True)
+        parts = [tile[:, k :: self.bit_lines] for tile in currents for k in range(self.bit_lines)]
         total = sum(
-            (factor * (current - base) for factor, current in zip(self.factors, currents, strict=True)),
-            start=np.zeros_like(currents[0]),
+            (factor * (current - base) for factor, current in zip(self.factors, parts, strict=True)),
+            start=np.zeros_like(parts[0]),
         )
         result: FloatArray = total / (self.unit * volts_per_input)
         return result
@@ -133,6 +138,16 @@ def sliced(matrix: FloatArray, low: float, high: float, slices: WeightSlices, *,
         factors += [sign * weight for sign in signs]
     decoding = Decoding(tuple(factors), low, (high - low) / largest, slices.count)
     return Encoded(tuple(parts), decoding)
+
+
+def paired(encoded: Encoded) -> Encoded:
+    """Put the positive and the negative part of each slice into one tile of 2T2R cells: bit lines +, -, +, - ..."""
+    parts = encoded.parts
+    tiles = tuple(
+        np.stack(pair, axis=-1).reshape(len(pair[0]), -1)
+        for pair in zip(parts[::2], parts[1::2], strict=True)
+    )
+    return Encoded(tiles, dataclasses.replace(encoded.decoding, bit_lines=2))
 
 
 def _not_negative(matrix: FloatArray) -> float:

@@ -22,7 +22,7 @@ from cosim.crossbar.cell_law import seen_range
 from cosim.devices.base import FloatArray
 from cosim.errors import CosimError, InputError, ScenarioError
 from cosim.hardware import Hardware
-from cosim.mapping.encoding import Decoding, Encoded, differential, single, sliced
+from cosim.mapping.encoding import Decoding, Encoded, differential, paired, single, sliced
 from cosim.records import Trace
 from cosim.rng import stream
 from cosim.scenario import plan_operations
@@ -31,7 +31,7 @@ from cosim.scenario.load import Scenario, dotted
 from cosim.scenario.places import KeyPath
 from cosim.scenario.schema import BackendSection, PlaceStep, ReadStep, Step, TargetSection, WriteStep
 from cosim.scenario.schema_operations import UpdateStep
-from cosim.scenario.support import Choice, refused, refused_hardware
+from cosim.scenario.support import PAIRS, Choice, refused, refused_hardware
 from cosim.scenario.table import RANDOM, Rows
 from cosim.system import HandOver, Operation, Place, Read, System, Wait, Write
 from cosim.units import quantity_text, seconds
@@ -155,7 +155,7 @@ def _add_tile(scenario: Scenario, system: System, hardware: Hardware, backends: 
     if section.conductance is not None:
         inner = (*key, "conductance")
         start = scenario.matrix(inner, section.conductance)
-        _check_shape(scenario, inner, start, hardware)
+        _check_shape(scenario, inner, start, hardware.shape)
         if np.any(start < 0):
             row, column = (int(k) for k in np.argwhere(start < 0)[0])
             raise scenario.error(
@@ -199,12 +199,13 @@ def _check_fidelity(
         )
 
 
-def _check_shape(scenario: Scenario, key: KeyPath, table: FloatArray, hardware: Hardware) -> None:
-    rows, columns = hardware.array.rows, hardware.array.columns
+def _check_shape(scenario: Scenario, key: KeyPath, table: FloatArray, shape: tuple[int, int]) -> None:
+    rows, columns = shape
     if table.shape != (rows, columns):
+        of = ", one for each bit line" if columns != scenario.hardware.array.columns else ""
         raise scenario.error(
             key,
-            f"must have the shape of the array, {rows} rows and {columns} columns, not {table.shape[0]} and {table.shape[1]}",
+            f"must have the shape of the array, {rows} rows and {columns} columns{of}, not {table.shape[0]} and {table.shape[1]}",
         )
 
 
@@ -318,7 +319,7 @@ class _Plans:
         """Return the targets of the cells that are written, NaN elsewhere."""
         if step.cells is None:
             return targets
-        shape = self.hardware.array.rows, self.hardware.array.columns
+        shape = self._cells
         wanted = np.zeros(shape, dtype=np.bool_)
         for position, cell in enumerate(step.cells):
             if not all(0 <= at < most for at, most in zip(cell, shape, strict=True)):
@@ -327,6 +328,7 @@ class _Plans:
                     f"there is no cell {list(cell)}; rows go from 0 to {shape[0] - 1}, columns from 0 to {shape[1] - 1}",
                 )
             wanted[cell] = True
+        wanted = wanted.repeat(self.hardware.cell.bit_lines, axis=1)
         return tuple(np.where(wanted, part, np.nan) for part in targets)
 
     def _remember(self, step: TargetSection, jobs: Mapping[str, Programming]) -> None:
@@ -371,7 +373,7 @@ class _Plans:
         if step.conductance is not None:
             inner = (*key, "conductance")
             table = self.scenario.matrix(inner, step.conductance)
-            _check_shape(self.scenario, inner, table, self.hardware)
+            _check_shape(self.scenario, inner, table, self.hardware.shape)
             outside = (table < low) | (table > high)
             if np.any(outside):
                 row, column = (int(k) for k in np.argwhere(outside)[0])
@@ -383,7 +385,7 @@ class _Plans:
         inner = (*key, "matrix")
         assert step.matrix is not None
         matrix = self.scenario.matrix(inner, step.matrix)
-        _check_shape(self.scenario, inner, matrix, self.hardware)
+        _check_shape(self.scenario, inner, matrix, self._cells)
         try:
             encoded = self._encoded(key, step, matrix, low, top)
         except ScenarioError:
@@ -397,8 +399,10 @@ class _Plans:
         self, key: KeyPath, step: TargetSection, given: str | Rows, low: float, high: float
     ) -> tuple[FloatArray, ...]:
         """Return the targets of bits, for each tile its own where they are drawn."""
+        if self.hardware.cell.bit_lines == 2:
+            raise self.scenario.error(key, PAIRS["bits"])
         if given == RANDOM:
-            shape = self.hardware.array.rows, self.hardware.array.columns
+            shape = self._cells
             streams = (stream(self.scenario.seed, f"{dotted(key)}/{name}") for name in step.tiles)
             drawn = (rng.permutation(shape[0] * shape[1]).reshape(shape) for rng in streams)
             return tuple(np.where(order < order.size // 2, high, low) for order in drawn)
@@ -409,24 +413,35 @@ class _Plans:
             raise self.scenario.error(
                 key, f"element ({row}, {column}) must be 0 or 1, not {table[row, column]:g}"
             )
-        _check_shape(self.scenario, key, table, self.hardware)
+        _check_shape(self.scenario, key, table, self._cells)
         return tuple(np.where(table == 1, high, low) for _ in step.tiles)
 
     def _encoded(
         self, key: KeyPath, step: TargetSection, matrix: FloatArray, low: float, high: float
     ) -> Encoded:
         slices, count = step.slices, 1 if step.slices is None else step.slices.count
-        encoding = step.encoding or ("differential" if len(step.tiles) == 2 * count else "single")
-        wanted = count * (2 if encoding == "differential" else 1)
+        pairs = self.hardware.cell.bit_lines == 2
+        encoding = step.encoding or ("differential" if pairs or len(step.tiles) == 2 * count else "single")
+        if pairs and encoding != "differential":
+            raise self.scenario.error((*key, "encoding"), PAIRS["encoding"])
+        wanted = count * (2 if encoding == "differential" and not pairs else 1)
         if len(step.tiles) != wanted:
-            of = "" if slices is None else f" in {count} slices"
+            of = " in 2T2R cells" if pairs else ""
+            of += "" if slices is None else f" in {count} slices"
             tiles = "tile" if wanted == 1 else "tiles"
             raise self.scenario.error(
                 (*key, "tiles"), f"encoding {encoding}{of} needs {wanted} {tiles}, not {len(step.tiles)}"
             )
         if slices is not None:
-            return sliced(matrix, low, high, slices, signed=encoding == "differential")
-        return (differential if encoding == "differential" else single)(matrix, low, high)
+            encoded = sliced(matrix, low, high, slices, signed=encoding == "differential")
+        else:
+            encoded = (differential if encoding == "differential" else single)(matrix, low, high)
+        return paired(encoded) if pairs else encoded
+
+    @property
+    def _cells(self) -> tuple[int, int]:
+        """Rows and columns of cells."""
+        return self.hardware.array.rows, self.hardware.array.columns
 
     def _visible_range(self) -> tuple[float, float]:
         hardware = self.hardware
@@ -500,6 +515,8 @@ class _Plans:
         )  # fmt: skip
 
     def _path(self, key: KeyPath, step: ReadStep) -> ReadPath:
+        if step.transposed and self.hardware.cell.bit_lines == 2:
+            raise self.scenario.error((*key, "transposed"), PAIRS["transposed"])
         try:
             return self.system.tiles[step.tiles[0]].path(step.transposed)
         except InputError as error:

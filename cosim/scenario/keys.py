@@ -33,9 +33,12 @@ OWN: Final = "cosim"
 """Source of what is a choice of this program and no physical value."""
 
 _PLAIN: Final[Mapping[tuple[type[Any], str], str]] = {
-    (Cell, "kind"): "device alone, or with an access transistor",
+    (
+        Cell,
+        "kind",
+    ): "device alone (1R), with an access transistor (1T1R), with a selector (1S1R), two 1T1R on two bit lines (2T2R)",
     (ArraySpec, "rows"): "number of word lines, 1 to 65536",
-    (ArraySpec, "columns"): "number of bit lines, 1 to 65536",
+    (ArraySpec, "columns"): "number of bit lines (2T2R: pairs of them), 1 to 65536",
     (ArraySpec, "wires"): "wires per segment",
     (Adc, "kind"): "kind of converter, also one of another package",
     (Adc, "calibration"): "how a calibrated range is taken from the work",

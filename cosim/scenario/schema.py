@@ -190,7 +190,7 @@ class TargetSection(Section):
 
     tiles: list[Name] = Field(
         min_length=1,
-        description="one tile, or two for a differential pair: positive part, negative part; of slices all, the lowest first",
+        description="one tile, or two for a differential pair: positive part, negative part (one of 2T2R cells); of slices all, the lowest first",
     )
     matrix: Annotated[str | Rows | None, BeforeValidator(read_table)] = Field(
         default=None, description="file or rows: inputs down, outputs across"
@@ -202,7 +202,8 @@ class TargetSection(Section):
         default=None, description="file or rows of 0 and 1 instead of a matrix, or random: half of them ones"
     )
     encoding: Literal["differential", "single"] | None = Field(
-        default=None, description="how weights become conductances; default: differential for two tiles"
+        default=None,
+        description="how weights become conductances; default: differential for two tiles or 2T2R cells",
     )
     slices: WeightSlices | None = Field(
         default=None, description="cut weights into slices of bits, each in tiles of its own"
@@ -227,7 +228,8 @@ class WriteStep(TargetSection):
         description="only these cells are written, each [row, column]; default: all",
     )
     scheme: Scheme | None = Field(
-        default=None, description="how a cell is selected; default: gate for 1T1R, V/2 for 1R"
+        default=None,
+        description="how a cell is selected; default: gate for 1T1R and 2T2R, V/2 for 1R and 1S1R",
     )
     unselected: LinePolicy = Field(
         default="tracking",

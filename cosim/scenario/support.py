@@ -6,7 +6,7 @@ backend knows of a network (size, missing subcircuits, stop conditions) it says 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from cosim.components.schemes import Scheme
@@ -47,6 +47,13 @@ BEHIND_A_RESISTANCE = Rule(
 )
 """Concerns every read, not writes alone: see `refused_hardware`."""
 
+PAIRS: Mapping[str, str] = {
+    "encoding": "must be differential for 2T2R cells, which hold the difference of two conductances, not single",
+    "bits": "a bit is the level of one device, but a 2T2R cell holds the difference of two; give 'matrix', or cell.kind 1T1R",
+    "transposed": "the word lines of 2T2R cells add what their bit lines subtract; write the transpose into a tile of its own, or two tiles of 1T1R cells",
+}
+"""What 2T2R cells cannot do, by the key of a write, place or read step."""
+
 RULES: tuple[Rule, ...] = (
     Rule(
         (),
@@ -63,7 +70,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         ("scheme",),
         lambda c: c.scheme == "gate" and not c.cell.gated,
-        "scheme gate needs 1T1R cells, but cell.kind is {cell}; use scheme V/2",
+        "scheme gate needs 1T1R or 2T2R cells, but cell.kind is {cell}; use scheme V/2",
         "scheme gate without gate lines",
     ),
     Rule(

@@ -93,7 +93,9 @@ class ForeignCircuit:
                 f"ports.{gate}: the cells are {array.cell.kind}, which have no gate line; set hardware.cell.kind to 1T1R"
             )
         if self.whole and array.gates is not None and gate not in self.ports:
-            raise NetlistRefusedError("ports.gate_lines: must be named, since the cells are 1T1R")
+            raise NetlistRefusedError(
+                f"ports.gate_lines: must be named, since the cells are {array.cell.kind}"
+            )
         if array.device.moves and self.state is None:
             raise NetlistRefusedError(
                 f"state: must name the node that holds the state, since the device {array.device.name} moves"
