@@ -8,7 +8,7 @@ import pytest
 import simpy
 
 from cosim import errors
-from cosim.errors import CosimError, InputError, PhaseError, ScenarioError
+from cosim.errors import CosimError, InputError, PhaseError, RunInterruptedError, ScenarioError
 
 CLASSES = [
     value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, CosimError)
@@ -64,7 +64,8 @@ def test_is_drawn_in_the_tree(kind: type[CosimError]) -> None:
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_exit_code(kind: type[CosimError]) -> None:
-    assert kind.exit_code == (2 if issubclass(kind, InputError) else 1)
+    expected = {InputError: 2, RunInterruptedError: 130}
+    assert kind.exit_code == next((code for base, code in expected.items() if issubclass(kind, base)), 1)
 
 
 def test_sentences() -> None:

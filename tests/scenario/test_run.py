@@ -16,10 +16,10 @@ import pytest
 
 import cosim
 from cosim.backends.ngspice import NgspiceBackend
-from cosim.cli import _Bar
 from cosim.devices import DeviceModel, registry
 from cosim.errors import PhaseError, ScenarioError, SpiceConvergenceError
 from cosim.spice.machine import probe
+from cosim.terminal import Watch
 
 GOOD = (Path(__file__).parent / "malformed" / "base.yaml").read_text()
 READ = "  - read: {tiles: [t], inputs: [[1, 0.5], [0.25, 1]]}\n"
@@ -297,8 +297,13 @@ def test_a_write_on_ngspice_wants_an_equation(tmp_path: Path, monkeypatch: pytes
 def test_progress(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     cosim.run(cosim.load(write(tmp_path, GOOD)), progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(0, 2), (1, 2), (2, 2)]
-    _Bar("operations", quiet=False)(1, 2)
+    cells_and_vectors = 4 + 2
+    assert [total for _, total in seen] == [cells_and_vectors] * len(seen)
+    done = [count for count, _ in seen]
+    assert done == sorted(done)
+    assert sorted(set(done)) == list(range(cells_and_vectors + 1))
+    with Watch(shown=True) as watch:
+        watch.task("operations")(1, 2)
     assert capsys.readouterr().err == ""
 
 
