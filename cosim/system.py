@@ -259,7 +259,7 @@ class Write(Operation):
 
     def _disturb(self, tile: Tile, outcomes: list[tuple[Any, ...]], before: FloatArray) -> Details:
         """Return how far cells moved that no pulse was meant for: since their last verify, or at all."""
-        low, high = (float(np.mean(bound)) for bound in tile.array.device.conductance_range())
+        low, high = tile.array.device.mean_conductance_range()
         reference = before.copy()
         for row in outcomes:
             if row[1] == tile.name:

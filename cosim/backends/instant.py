@@ -19,7 +19,7 @@ from cosim.backends.banks import Bank, Tangent, kind, make_bank
 from cosim.crossbar.circuit import Circuit, circuit
 from cosim.crossbar.joined import StackedSolution
 from cosim.crossbar.network import Network
-from cosim.crossbar.newton import largest_line_current, limited
+from cosim.crossbar.newton import NO_CURRENT, largest_line_current, limited
 from cosim.crossbar.nodal import IntArray
 from cosim.crossbar.stacks import Injection, StackSolution
 from cosim.devices.base import FloatArray
@@ -29,8 +29,6 @@ _NEWTON_STEPS = 200
 _CONVERGED = 1e-10
 """Largest difference between the cells' currents and those solved for, summed, as a part of the largest line current."""
 _EXACT, _LOOSE = 1e-11, 1e-3
-_NO_CURRENT = 1e-40
-"""Current [A] below which nothing flows: an electron in the age of the universe."""
 
 States = tuple[FloatArray, ...]
 
@@ -246,7 +244,7 @@ class _Newton:
             )
             largest = max(largest_line_current(t.current) for t in following)
             done = tolerance <= _EXACT and missing <= _CONVERGED * largest
-            if done or missing <= _NO_CURRENT or self._stuck(following, found, missing, last):
+            if done or missing <= NO_CURRENT or self._stuck(following, found, missing, last):
                 return solution, tuple(following)
             relative = min(1.0, missing / largest) if largest > 0 else 1.0
             voltages, tangents = self._limited(voltages, tangents, found, bits, following, promised)

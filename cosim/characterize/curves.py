@@ -88,12 +88,12 @@ def drive_of(device: DeviceModel, conditions: Conditions) -> Drive:
 
 def _at(device: DeviceModel, parts: FloatArray) -> FloatArray:
     """Return the states with conductances at some parts of the range, ``(1, parts[, k])``."""
-    low, high = (float(np.mean(g)) for g in device.conductance_range())
+    low, high = device.mean_conductance_range()
     return device.state_for((low + parts * (high - low))[np.newaxis])
 
 
 def _span(device: DeviceModel) -> float:
-    low, high = (float(np.mean(g)) for g in device.conductance_range())
+    low, high = device.mean_conductance_range()
     return high - low
 
 
@@ -206,7 +206,7 @@ def switching_times(device: DeviceModel, drive: Drive, temperature: float) -> Ta
     Voltages are 0.4 to 1.6 times the pulses' amplitudes, negative for RESET. Of a model whose state is a
     probability, the time is the one in which half of all attempts have switched.
     """
-    low, high = (float(np.mean(g)) for g in device.conductance_range())
+    low, high = device.mean_conductance_range()
     middle = 0.5 * (low + high)
     voltages, times = [], []
     for sign, (amplitude, width) in zip((1.0, -1.0), drive, strict=True):

@@ -51,7 +51,7 @@ def characterize(label: str, device: DeviceModel, conditions: Conditions | None 
 def _figures(
     device: DeviceModel, drive: Drive, conditions: Conditions, tables: Mapping[str, Table]
 ) -> dict[str, Any]:
-    low, high = (float(np.mean(g)) for g in device.conductance_range())
+    low, high = device.mean_conductance_range()
     loop, pulses, switching = tables["loop"], tables["pulses"], tables["switching"]
     power = 0.5 * (loop["voltage_V"] * loop["current_A"])
     steps = np.diff(loop["time_s"])

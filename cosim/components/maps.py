@@ -49,7 +49,7 @@ def cell_maps(tile: Tile, before: FloatArray, reference: FloatArray) -> dict[str
     ``before``, ``reference`` ``(rows, columns)`` [S]: conductances at the start, and where programming left them.
     """
     after = tile.conductance()
-    low, high = (float(np.mean(bound)) for bound in tile.array.device.conductance_range())
+    low, high = tile.array.device.mean_conductance_range()
     maps = {
         "conductance_before_s": before,
         "conductance_after_s": after,

@@ -26,7 +26,7 @@ def parts(device: DeviceModel, count: int) -> FloatArray:
     By conductance for a range without end and for several state variables.
     """
     low, high = device.state_bounds()
-    lowest, highest = (float(np.mean(g)) for g in device.conductance_range())
+    lowest, highest = device.mean_conductance_range()
     states = device.state_for(np.linspace(lowest, highest, count)[np.newaxis])
     if states.ndim > 2 or not np.isfinite(high - low):
         return states
@@ -51,7 +51,7 @@ def check_parameters(device: DeviceModel) -> None:
 
 def check_conductance(device: DeviceModel) -> None:
     """Check that conductance and state are inverse, and that the initial state is the high resistance."""
-    low, high = (float(np.mean(bound)) for bound in device.conductance_range())
+    low, high = device.mean_conductance_range()
     assert 0 < low < high, f"the conductance range {low:g} S to {high:g} S is empty"
     wanted = np.geomspace(low, high, 41)[np.newaxis]
     found = device.conductance(device.state_for(wanted))

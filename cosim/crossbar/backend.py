@@ -250,6 +250,29 @@ class CrossbarBackend(ABC):
         """Release workers; the backend is not used afterwards."""
 
 
+class PassingBackend(CrossbarBackend):
+    """Abstract: a backend around another one, by whose name it goes; all questions but the phases are passed on."""
+
+    def __init__(self, inner: CrossbarBackend) -> None:
+        self._inner = inner
+        self.name = inner.name  # type: ignore[misc]
+
+    def refusal(self, network: Network, kind: str) -> str | None:
+        return self._inner.refusal(network, kind)
+
+    def stop_refusal(self, network: Network) -> str | None:
+        return self._inner.stop_refusal(network)
+
+    def settling_refusal(self, network: Network) -> str | None:
+        return self._inner.settling_refusal(network)
+
+    def unrecorded(self) -> CrossbarBackend:
+        return self._inner.unrecorded()
+
+    def describe(self) -> dict[str, Any]:
+        return self._inner.describe()
+
+
 BackendFactory = Callable[..., CrossbarBackend]
 
 

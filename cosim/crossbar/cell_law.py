@@ -110,7 +110,7 @@ def state_seen(
 
 def seen_range(device: DeviceModel, cell: Cell, voltage: float, temperature: float) -> tuple[float, float]:
     """Return the lowest and highest conductance [S] that a read of one cell at ``voltage`` [V] sees, a mean of cells that differ."""
-    low, high = (float(np.mean(bound)) for bound in device.conductance_range())
+    low, high = device.mean_conductance_range()
     if cell.access is None or cell.access.linear:
         return low / (1 + low * cell.series_resistance), high / (1 + high * cell.series_resistance)
     ends = []

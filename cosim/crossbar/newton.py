@@ -43,7 +43,7 @@ _MAX_STEPS = 200
 _LOOSE = 1e-2
 _OVERSHOOT = 4.0
 """A tangent current this many times beyond the promised one is limited."""
-_NO_CURRENT = 1e-40
+NO_CURRENT = 1e-40
 """Current [A] below which nothing flows: an electron in the age of the universe."""
 
 
@@ -132,7 +132,7 @@ class _Newton:
         for _step in range(_MAX_STEPS):
             current, g = self.tangent(voltage)
             missing = 2.0 * float(np.abs(current - promised).sum()) + float(linear.stats[1])
-            if _step and missing <= max(tolerance * largest_line_current(current), _NO_CURRENT):
+            if _step and missing <= max(tolerance * largest_line_current(current), NO_CURRENT):
                 return self._answer(linear, current, g, missing)
             at = limited(lambda v: self.tangent(v)[0], voltage, (before, known), promised, current)
             if at is not voltage:

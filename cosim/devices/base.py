@@ -106,6 +106,11 @@ class DeviceModel(ABC):
     def conductance_range(self) -> tuple[Parameter, Parameter]:
         """Return the lowest and the highest conductance [S] that the state can express."""
 
+    def mean_conductance_range(self) -> tuple[float, float]:
+        """Return `conductance_range` as two numbers [S], the means over cells that differ."""
+        low, high = self.conductance_range()
+        return float(np.mean(low)), float(np.mean(high))
+
     @abstractmethod
     def advance(
         self, state: FloatArray, voltage: FloatArray, duration: Parameter, temperature: float

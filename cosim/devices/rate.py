@@ -73,7 +73,7 @@ class RateModel(DeviceModel):
         A positive voltage starts from the lowest conductance, a negative one from the highest.
         Bisection in the logarithm of the time.
         """
-        low, high = (float(np.mean(bound)) for bound in self.conductance_range())
+        low, high = self.mean_conductance_range()
         state = self.state_for(np.array([[low if voltage > 0 else high]]))
         origin = self.conductance(state)
         volts = np.array([[voltage]])

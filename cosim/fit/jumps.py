@@ -135,7 +135,7 @@ def synthesize(
     given = conditions or Conditions()
     drive = drive_of(device, given)
     amplitude, width = drive.set_pulse if sign == "set" else drive.reset_pulse
-    low, high = (float(np.mean(g)) for g in device.conductance_range())
+    low, high = device.mean_conductance_range()
     before = device.state_for(rng.uniform(low, high, (1, count)))
     volts = amplitude if sign == "set" else -amplitude
     after = after_draws(device, before, volts, width, given.temperature, rng)

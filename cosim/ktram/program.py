@@ -8,7 +8,7 @@ the core's generator.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Literal, final
@@ -171,7 +171,7 @@ def run_step(step: Step, core: Core | None, settings: Mapping[str, Any], seed: i
         return Outcome({}, 0)
     if isinstance(step, Conductances):
         return Outcome({}, 0, step.found(core))
-    return _loop(step, core, settings, seed, name)
+    return looped(step, name, lambda inner, place: run_step(inner, core, settings, seed, place))
 
 
 def _execute(step: Execute, core: Core, seed: int, name: str) -> Outcome:
@@ -194,11 +194,16 @@ def _execute(step: Execute, core: Core, seed: int, name: str) -> Outcome:
 def _read(step: Read, core: Core) -> Outcome:
     table = tuples_of(step.tuples, core.spaces_per_lane)
     ys = np.array([core.lane(lane).run(table, step.instruction, step.noise)[:, 0] for lane in step.lanes])
-    found: dict[str, Any] = {"values": ys.tolist()}
-    if len(table) <= MOST_PATTERN_TUPLES:
-        found["patterns"] = patterns_of(ys)
     updates = int(np.count_nonzero(table >= 0)) * len(step.lanes)
-    return Outcome({step.instruction: len(table) * len(step.lanes)}, updates, found)
+    return Outcome({step.instruction: len(table) * len(step.lanes)}, updates, read_values(ys))
+
+
+def read_values(ys: NDArray[np.float64]) -> dict[str, Any]:
+    """Return what a read found: ``ys`` ``(lanes, tuples)``, and the patterns of signs where few tuples make them."""
+    found: dict[str, Any] = {"values": ys.tolist()}
+    if ys.shape[-1] <= MOST_PATTERN_TUPLES:
+        found["patterns"] = patterns_of(ys)
+    return found
 
 
 def patterns_of(ys: NDArray[np.float64]) -> dict[str, int]:
@@ -207,12 +212,13 @@ def patterns_of(ys: NDArray[np.float64]) -> dict[str, int]:
     return {pattern: seen[pattern] for pattern in sorted(seen)}
 
 
-def _loop(step: Loop, core: Core, settings: Mapping[str, Any], seed: int, name: str) -> Outcome:
+def looped(step: Loop, name: str, run_inner: Callable[[Step, str], Outcome]) -> Outcome:
+    """Run the steps of a loop, each as ``run_inner(step, name)``; what they found last stays."""
     counts: Counter[str] = Counter()
     updates, last = 0, {}
     for turn in range(step.times):
         for index, inner in enumerate(step.steps):
-            outcome = run_step(inner, core, settings, seed, f"{name}/{turn}/{index}")
+            outcome = run_inner(inner, f"{name}/{turn}/{index}")
             counts.update(outcome.instructions)
             updates += outcome.synapse_updates
             if outcome.found:
@@ -246,17 +252,28 @@ def _classify(step: Classify, settings: Mapping[str, Any]) -> Outcome:
         for name, accuracy in {"lanes": counted.accuracy, **peers_of(step, split, classifier)}.items():
             accuracies.setdefault(name, []).append(accuracy)
     assert total is not None
-    own = np.array(accuracies.pop("lanes"))
-    found = {
+    found = classified(accuracies, total, classifier)
+    return Outcome(counting.instructions, counting.synapse_updates, found)
+
+
+def classified(
+    accuracies: Mapping[str, Sequence[float]], confused: NDArray[np.int64], classifier: LinearClassifier
+) -> dict[str, Any]:
+    """Return what classifier runs found.
+
+    ``accuracies``: of the lanes and of each peer, a number a split; ``confused``: counts of all splits; ``classifier``:
+    that of the last one.
+    """
+    own = np.array(accuracies["lanes"])
+    return {
         "accuracy": float(own.mean()),
         "accuracy_std": float(own.std()),
         "accuracies": own.tolist(),
-        "confusion": total.tolist(),
-        "peers": {name: float(np.mean(values)) for name, values in accuracies.items()},
-        "lanes": len(split.labels),
+        "confusion": confused.tolist(),
+        "peers": {name: float(np.mean(values)) for name, values in accuracies.items() if name != "lanes"},
+        "lanes": len(classifier.labels),
         "spaces": len(classifier.encoder.space_sizes),
     }
-    return Outcome(counting.instructions, counting.synapse_updates, found)
 
 
 def encoder_of(step: Classify, split: Split) -> AATEncoder:

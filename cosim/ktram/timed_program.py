@@ -20,18 +20,18 @@ from cosim.ktram.controller import Controller
 from cosim.ktram.core import Core
 from cosim.ktram.datasets import Split, load_split
 from cosim.ktram.program import (
-    MOST_PATTERN_TUPLES,
     Classify,
     Conductances,
     Execute,
-    Loop,
     Outcome,
     Read,
     Start,
     Step,
+    classified,
     encoder_of,
-    patterns_of,
+    looped,
     peers_of,
+    read_values,
     run_step,
 )
 from cosim.ktram.timeline import LaneProgram, Pulse, Timeline, in_turn
@@ -82,7 +82,7 @@ class TimedProgram:
         elif isinstance(step, Read):
             found = self._read(step, timeline, operation)
         else:
-            return self._loop(step, core, name, operation)
+            return looped(step, name, lambda inner, place: self._step(inner, core, place, operation))
         return self._outcome(before, found)
 
     def _line_of(self, core: Core) -> Timeline:
@@ -122,23 +122,7 @@ class TimedProgram:
                 values[lane].append(y)
 
         timeline.run({lane: program(lane) for lane in step.lanes}, operation)
-        ys = np.array([values[lane] for lane in step.lanes])
-        found: dict[str, Any] = {"values": ys.tolist()}
-        if len(step.tuples) <= MOST_PATTERN_TUPLES:
-            found["patterns"] = patterns_of(ys)
-        return found
-
-    def _loop(self, step: Loop, core: Core, name: str, operation: int) -> Outcome:
-        counts: Counter[str] = Counter()
-        updates, last = 0, {}
-        for turn in range(step.times):
-            for index, inner in enumerate(step.steps):
-                outcome = self._step(inner, core, f"{name}/{turn}/{index}", operation)
-                counts.update(outcome.instructions)
-                updates += outcome.synapse_updates
-                if outcome.found:
-                    last[str(index)] = dict(outcome.found)
-        return Outcome(counts, updates, {"times": step.times, "last": last})
+        return read_values(np.array([values[lane] for lane in step.lanes]))
 
     # -- classifiers ----------------------------------------------------------------------------------
 
@@ -167,15 +151,8 @@ class TimedProgram:
             taught, inferred = taught + len(split.train) * step.epochs, inferred + len(split.test)
             trained, tested = trained + learning.time_fs, tested + reading.time_fs
             spent = [spent[0] + learning.energy_j, spent[1] + reading.energy_j]
-        own = np.array(accuracies.pop("lanes"))
         found = {
-            "accuracy": float(own.mean()),
-            "accuracy_std": float(own.std()),
-            "accuracies": own.tolist(),
-            "confusion": total.tolist(),
-            "peers": {name: float(np.mean(values)) for name, values in accuracies.items()},
-            "lanes": len(split.labels),
-            "spaces": len(classifier.encoder.space_sizes),
+            **classified(accuracies, total, classifier),
             "per_training_step": Spent(trained, spent[0]).per(taught),
             "per_inference": Spent(tested, spent[1]).per(inferred),
         }

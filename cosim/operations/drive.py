@@ -30,7 +30,7 @@ class Drive(Operation):
         before = tile.conductance()
         yield from drive_lines(tile, index, self.job)
         after = tile.conductance()
-        low, high = (float(np.mean(bound)) for bound in tile.array.device.conductance_range())
+        low, high = tile.array.device.mean_conductance_range()
         details: Details = {
             "lines": dict(self.job.voltages),
             "change": {"worst_of_range": float(np.abs(after - before).max() / (high - low))},

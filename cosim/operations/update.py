@@ -36,7 +36,7 @@ class Update(Operation):
             count = yield from update_tile(tile, index, job)
             signed += count
             pulsed += np.abs(count)
-        low, high = (float(np.mean(bound)) for bound in tile.array.device.conductance_range())
+        low, high = tile.array.device.mean_conductance_range()
         change = (tile.conductance() - before) / (high - low)
         wanted = sum(
             (np.outer(job.row_factors, job.column_factors) for job in self.products), start=0.0 * change

@@ -162,7 +162,7 @@ def _add_tile(scenario: Scenario, system: System, hardware: Hardware, backends: 
                 inner,
                 f"element ({row}, {column}) must be a conductance of 0 S or above, not {start[row, column]:g}",
             )
-        low, high = (float(np.mean(bound)) for bound in hardware.device.conductance_range())
+        low, high = hardware.device.mean_conductance_range()
         if hardware.device.moves and np.any((start < 0.999 * low) | (start > 1.001 * high)):
             row, column = (int(k) for k in np.argwhere((start < 0.999 * low) | (start > 1.001 * high))[0])
             raise scenario.error(

@@ -33,12 +33,12 @@ from cosim.crossbar.backend import (
     CrossbarBackend,
     Deviation,
     Energy,
+    PassingBackend,
     PhaseRequest,
     PhaseResult,
     Samples,
     SavedWaveforms,
 )
-from cosim.crossbar.network import Network
 from cosim.crossbar.stopping import Stop, effective_phase
 
 LIMIT_BYTES: Final = 1 << 30
@@ -53,7 +53,7 @@ _ENGINE: Final = ("engine", "library", "pyspice")
 
 
 @final
-class JournalingBackend(CrossbarBackend):
+class JournalingBackend(PassingBackend):
     """Answers from the journal where it can, else asks ``inner`` and journals the result.
 
     It goes by the name of ``inner``: records say who computed a phase, whenever that was.
@@ -70,14 +70,13 @@ class JournalingBackend(CrossbarBackend):
         Largest size of the folder.
     """
 
-    name: ClassVar[str] = "journal"
     costly: ClassVar[bool] = True
 
     def __init__(
         self, inner: CrossbarBackend, folder: Path, *, resume: bool, limit_bytes: int = LIMIT_BYTES
     ) -> None:
-        self._inner, self._resume = inner, resume
-        self.name = inner.name  # type: ignore[misc]
+        super().__init__(inner)
+        self._resume = resume
         described = inner.describe()
         self._engine = str(described.get("engine", inner.name))
         self._kin, self._tag = _tag(_without_engine(described)), _tag(described)
@@ -118,21 +117,9 @@ class JournalingBackend(CrossbarBackend):
         kept = self._shelf.keep(f"{digest}.{self._kin}.{self._tag}{_SUFFIX}", finished.result(), self._engine)
         self._counts["kept" if kept else "left_out"] += 1
 
-    def stop_refusal(self, network: Network) -> str | None:
-        return self._inner.stop_refusal(network)
-
-    def refusal(self, network: Network, kind: str) -> str | None:
-        return self._inner.refusal(network, kind)
-
-    def settling_refusal(self, network: Network) -> str | None:
-        return self._inner.settling_refusal(network)
-
-    def unrecorded(self) -> CrossbarBackend:
-        return self._inner.unrecorded()
-
     def describe(self) -> dict[str, Any]:
         """Return what ``inner`` says, and what was taken from the journal, kept in it and left out."""
-        return {**self._inner.describe(), "journal": dict(self._counts)}
+        return {**super().describe(), "journal": dict(self._counts)}
 
     def close(self) -> None:
         self._inner.close()

@@ -13,13 +13,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from cosim.components.tile import aged_state
-from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, PhaseResult
-from cosim.crossbar.network import Network
+from cosim.crossbar.backend import CrossbarBackend, PassingBackend, PhaseRequest, PhaseResult
 from cosim.errors import CosimError, InputError, PhaseError, RunInterruptedError
 from cosim.rng import stream_seed
 from cosim.scenario.build import Backends, Wrap
@@ -86,34 +85,18 @@ def recorder(per_kind: int | None, rng: random.Random, first: int = 0) -> tuple[
 
 
 @final
-class _Recording(CrossbarBackend):
+class _Recording(PassingBackend):
     """Passes requests on and shows request and answer to a recorder."""
 
-    name: ClassVar[str] = "behavioral"
-
     def __init__(self, tile: str, inner: CrossbarBackend, recorder: Recorder) -> None:
-        self._tile, self._inner, self._recorder = tile, inner, recorder
+        super().__init__(inner)
+        self._tile, self._recorder = tile, recorder
 
     def run(self, request: PhaseRequest) -> PhaseResult:
         began = time.perf_counter()
         result = self._inner.run(request)
         self._recorder.keep(self._tile, request, result, time.perf_counter() - began, self._inner)
         return result
-
-    def refusal(self, network: Network, kind: str) -> str | None:
-        return self._inner.refusal(network, kind)
-
-    def stop_refusal(self, network: Network) -> str | None:
-        return self._inner.stop_refusal(network)
-
-    def settling_refusal(self, network: Network) -> str | None:
-        return self._inner.settling_refusal(network)
-
-    def unrecorded(self) -> CrossbarBackend:
-        return self._inner.unrecorded()
-
-    def describe(self) -> dict[str, Any]:
-        return self._inner.describe()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
