@@ -1,4 +1,4 @@
-"""The command line in this process and in one of its own."""
+"""The command line in this process and in one of its own; what a machine must have."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ settings.register_profile("cosim", derandomize=True, database=None, deadline=Non
 settings.load_profile("cosim")
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_sessionstart() -> None:
+    """End at once where both engines of ngspice are required and tests of one would be left out."""
+    if os.environ.get("COSIM_SPICE") == "required":
+        from cosim.spice.machine import probe
+
+        machine = probe()
+        if not machine.version or machine.engine != "pyspice":
+            pytest.exit(f"ngspice, its library and PySpice are required here; found {machine}", returncode=1)
 
 
 class Answer(NamedTuple):
