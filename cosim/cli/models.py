@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cosim.cli.options import AsJson, Quiet
+from cosim.cli.options import AsJson, Quiet, device_names, model_names
 from cosim.errors import InputError
 from cosim.terminal import Watch
 from cosim.units import parse
@@ -45,6 +45,7 @@ def characterize(
         typer.Argument(
             metavar="MODEL...",
             help="models, presets, or scenario files with a device, each alone or as 'mss@tau=5 us,r_on=2 kohm'",
+            autocompletion=device_names,
         ),
     ],
     set_: Annotated[
@@ -118,7 +119,7 @@ def fit(
             help="CSV files, each alone or as 'FILE@series=47 kohm,frequency=10 Hz,across=device'",
         ),
     ],
-    model: Annotated[str, typer.Option(help="device model, such as mss or rs")],
+    model: Annotated[str, typer.Option(help="device model, such as mss or rs", autocompletion=model_names)],
     out: Annotated[Path, typer.Option(help="folder for device.yaml, scenario.yaml, fit.json, plot")] = Path(
         "out/fit"
     ),

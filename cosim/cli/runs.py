@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cosim.cli.options import AsJson, Out, Quiet, ScenarioPath, Seed, Sets, load_scenario
+from cosim.cli.options import AsJson, Backend, Out, Quiet, ScenarioPath, Seed, Sets, load_scenario
 from cosim.terminal import Watch
 from cosim.units import quantity_text
 
@@ -21,7 +21,7 @@ def run(
     out: Out = None,
     set_: Sets = None,
     seed: Seed = None,
-    backend: Annotated[str | None, typer.Option(help="answer every phase with this backend")] = None,
+    backend: Backend = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="take the journaled phases of an earlier run")
     ] = False,
