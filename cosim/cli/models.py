@@ -101,8 +101,15 @@ def characterize(
         if not quiet:
             typer.echo(f"dataset: {dataset} ({points} points of a sign)")
         return
-    found = [study.characterize(label, device, conditions) for label, device in devices]
-    figure = study.save(found, out, plot)
+    found: list[study.Characterization] = []
+    with Watch(shown=not (quiet or as_json), held=False) as watch:
+        measured = watch.task("devices")
+        for label, device in devices:
+            measured(len(found), len(devices))
+            found.append(study.characterize(label, device, conditions))
+        measured(len(found), len(devices))
+        with watch.working("tables and plot"):
+            figure = study.save(found, out, plot)
     if as_json:
         typer.echo(json_text(study.content(found)), nl=False)
     elif not quiet:
@@ -239,8 +246,10 @@ def _build_table(
     ltp, ltd = (_magnitude(option, text) for option, text in zip(("--ltp", "--ltd"), pulses, strict=True))
     device, source, unit = about
     scale = None if unit is None else parse(f"1 {unit}", "S")
-    result = run_table_study(TableStudy(tuple(map(Path, files)), ltp, ltd, device, source, scale))
-    result.save(out)
+    study = TableStudy(tuple(map(Path, files)), ltp, ltd, device, source, scale)
+    with Watch(shown=not (quiet or as_json), held=False) as watch, watch.working("jump table"):
+        result = run_table_study(study)
+        result.save(out)
     if as_json:
         typer.echo(json_text(result.content()), nl=False)
     elif not quiet:

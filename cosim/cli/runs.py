@@ -161,8 +161,9 @@ def check(scenario: ScenarioPath, set_: Sets = None) -> None:
         typer.echo(str(error), err=True)
     if loaded is None:
         raise typer.Exit(2)
-    if loaded.section.ktram is not None:
-        plan(loaded)
-    else:
-        build(loaded, Trace(), Backends(loaded)).backends.close()
+    with Watch(shown=True, held=False) as watch, watch.working("physics"):
+        if loaded.section.ktram is not None:
+            plan(loaded)
+        else:
+            build(loaded, Trace(), Backends(loaded)).backends.close()
     typer.echo(f"{scenario}: good")

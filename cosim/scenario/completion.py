@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,10 @@ def _section(node: Any, schema: Any, value: Any) -> Any:
     if value is not None and not isinstance(value, dict | list):
         return {}
     options = [option for option in _alternatives(node, schema) if _SECTION & option.keys()]
-    for option in options if isinstance(value, dict) else ():
-        named = {
-            key: option.get("properties", {}).get(key, {}).get("enum", ()) for key in ("model", "preset")
-        }
-        if any(value.get(key) in names for key, names in named.items()):
-            return option
+    if isinstance(value, dict):
+        for option, key in product(options, ("model", "preset")):
+            if value.get(key) in option.get("properties", {}).get(key, {}).get("enum", ()):
+                return option
     return options[0] if options else {}
 
 
