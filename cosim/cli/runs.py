@@ -29,6 +29,9 @@ def run(
         bool, typer.Option("--parquet", help="write a Parquet file beside each table of records")
     ] = False,
     fst: Annotated[bool, typer.Option("--fst", help="write waves.fst beside waves.vcd")] = False,
+    gzip: Annotated[
+        bool, typer.Option("--gzip", help="write trace.json.gz in place of trace.json; Perfetto opens it")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -51,7 +54,7 @@ def run(
             loaded, backend=backend, out=folder, resume=resume, progress=watch.task("cells and vectors")
         )
         with watch.working("files of the folder"):
-            result.save(folder, parquet=parquet, fst=fst)
+            result.save(folder, parquet=parquet, fst=fst, gzip=gzip)
     _show(result, folder, as_json, quiet)
     if result.failure is not None:
         raise result.failure
