@@ -18,10 +18,11 @@ import simpy
 from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.coding import Signed, find_coding
 from cosim.components.maps import run_maps
-from cosim.components.programming import Programming, Sweep, program_tile, visible_range
+from cosim.components.programming import Programming, Sweep, program_tile
 from cosim.components.read_blocks import Adders, Lane, in_blocks, multiply_in_blocks
 from cosim.components.reading import Multiplication, Products, answer_together, multiply, prepare
 from cosim.components.tile import PHASE_KINDS, Tile, refusals, with_capacitance
+from cosim.components.verify_reads import exact_verify, visible_range
 from cosim.crossbar.backend import CrossbarBackend
 from cosim.devices.base import FloatArray
 from cosim.hardware import Hardware
@@ -203,11 +204,12 @@ class Write(Operation):
         yield simpy.AllOf(system.environment, list(running.values()))
         sweeps: dict[str, Any] = {name: process.value for name, process in running.items()}
         outcomes = [row for row in system.trace.outcomes if row[0] == index]
-        return self._details(system, outcomes, before, sweeps)
+        return self._details(system, index, outcomes, before, sweeps)
 
     def _details(
         self,
         system: System,
+        index: int,
         outcomes: list[tuple[Any, ...]],
         before: Mapping[str, FloatArray],
         sweeps: Mapping[str, list[Sweep]],
@@ -229,23 +231,31 @@ class Write(Operation):
             "error": {"verify_rms_s": _rms([row[5] - row[4] for row in outcomes])},
             "disturb": disturb,
             "sweeps": {name: [sweep._asdict() for sweep in passed] for name, passed in sweeps.items()},
-            "final": {name: self._final(system.tiles[name], job) for name, job in self.jobs.items()},
+            "final": {name: self._final(system.tiles[name], index, job) for name, job in self.jobs.items()},
             **self._wear(system),
         }
 
     @staticmethod
-    def _final(tile: Tile, job: Programming) -> Details:
-        """Return how the cells stand at the end, whatever pulses on others did: parts of the visible range."""
+    def _final(tile: Tile, index: int, job: Programming) -> Details:
+        """Return how the cells stand at the end, whatever pulses on others did: parts of the visible range.
+
+        As noise-free verify reads through the wires see them, and by themselves.
+        """
         low, high = visible_range(tile)
         written = np.isfinite(job.targets)
-        apart = np.abs(tile.seen_conductance() - job.targets)[written] / (high - low)
-        if not apart.size:
-            return {"within_window": 1.0, "worst_of_range": 0.0, "rms_of_range": 0.0}
-        return {
-            "within_window": float(np.mean(apart <= job.verify.window)),
-            "worst_of_range": float(apart.max()),
-            "rms_of_range": _rms(apart.tolist()),
-        }
+
+        def distances(seen: FloatArray) -> Details:
+            apart = np.abs(seen - job.targets)[written] / (high - low)
+            if not apart.size:
+                return {"within_window": 1.0, "worst_of_range": 0.0, "rms_of_range": 0.0}
+            return {
+                "within_window": float(np.mean(apart <= job.verify.window)),
+                "worst_of_range": float(apart.max()),
+                "rms_of_range": _rms(apart.tolist()),
+            }
+
+        seen = exact_verify(tile, index, np.flatnonzero(written.any(axis=1)).tolist())
+        return {**distances(seen), "without_wires": distances(tile.seen_conductance())}
 
     def _wear(self, system: System) -> Details:
         """Return the largest counts of programming pulses and equivalent cycles, where cells wear."""

@@ -292,6 +292,17 @@ class Tile:
             self._turn.give()
         return index, result
 
+    def trial(self, operation: int, phase: Phase) -> PhaseResult:
+        """Return the backend's answer to a phase that would begin now: nothing is recorded, committed or drawn.
+
+        Cells are as they are after the time since the last phase; those that drift, as they were in it.
+        """
+        state = aged_state(self.array, self.state, seconds(self.idle_fs), self.temperature, self._seed)
+        request = PhaseRequest(
+            self.network, (state,), self.node_voltages, self.now, self.temperature, phase, self._seed
+        )
+        return self._result(partial(self.backends[phase.kind].unrecorded().run, request), operation, phase)
+
     def answer_reads(
         self, phase: Phase, voltages: FloatArray, limit: ReadLimit | None = None
     ) -> ReadAnswers | None:
