@@ -30,9 +30,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 import cosim
-from cosim.components.programming import Programming, visible_range
+from cosim.components.programming import Programming
 from cosim.components.schemes import Scheme
 from cosim.components.tile import PHASE_KINDS
+from cosim.components.verify_reads import exact_verify, visible_range
 from cosim.components.write_verify import ProgrammingPulse, Verify
 from cosim.crossbar import Cell, find
 from cosim.crossbar.backend import PhaseRequest
@@ -76,7 +77,7 @@ def written(
     job = Programming(targets, scheme, rule, pulse, pulse, parallel=parallel)  # type: ignore[arg-type]
     with single_threaded():
         system.run([Write({"t": job})])
-    apart = np.abs(tile.seen_conductance() - targets) / (high - low)
+    apart = np.abs(exact_verify(tile, 0) - targets) / (high - low)
     return system.trace.operations[0].details, apart, system.trace.end_fs / 1e15
 
 

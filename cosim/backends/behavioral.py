@@ -65,6 +65,7 @@ class _Outcome:
     applied: tuple[str, ...]
     stops: tuple[Stop, ...] = ()
     node_voltages: States | None = None
+    net_voltages: FloatArray | None = None
 
 
 def _outcome(run: PhaseRun, states: States, applied: tuple[str, ...]) -> _Outcome:
@@ -107,7 +108,7 @@ def _circuit_outcome(
     tolerances: Tolerances,
     charged: bool = True,
 ) -> _Outcome:
-    """Answer a phase on any circuit; ``charged``: with the capacitance of the lines."""
+    """Answer a phase on any circuit; ``charged``: with the capacitance of lines and nets."""
     driven = tuple(net in request.phase.drives for net in request.network.nets)
     gates = tuple(network.gate_levels(array, request.phase) for array in request.network.arrays)
     prepared = instant.plan(request.network, driven, wires, charged, conducting, gates, request.temperature)
@@ -117,13 +118,14 @@ def _circuit_outcome(
     shape = (len(instants), len(request.network.nets))
     voltage = np.array([run.found[at].net_voltage for at in instants]).reshape(shape)
     current = np.array([run.found[at].net_current for at in instants]).reshape(shape)
-    voltages = None
+    voltages = net_voltages = None
     if charged:
-        word, bit = (prepared.split([part[side] for part in instant.nodes(last)]) for side in (0, 1))
+        word, bit = (prepared.split([part[side] for part in instant.nodes(last).lines]) for side in (0, 1))
         voltages = tuple(np.stack(pair) for pair in zip(word, bit, strict=True))
+        net_voltages = last.net_voltage if request.network.capacitance else None
     return _Outcome(
         prepared.split(run.states), prepared.split(run.exposure), instants, voltage, current, run.account.charge,
-        run.energy(), run.account.residual, (), (), voltages,
+        run.energy(), run.account.residual, (), (), voltages, net_voltages,
     )  # fmt: skip
 
 
@@ -280,6 +282,7 @@ def _result(request: PhaseRequest, outcome: _Outcome) -> PhaseResult:
         applied,
         saved,
         stops=outcome.stops,
+        net_voltages=outcome.net_voltages,
     )
 
 
@@ -309,7 +312,7 @@ class BehavioralBackend(CrossbarBackend):
     """Answers phases with device closed forms; ``fidelity`` chooses how much of the wires is real.
 
     ``ideal``: no wire and no line-end resistance. ``resistive``: both, quasi-static. ``rc``: with the
-    capacitance of the lines, where the network has any. ``compiled``: let numba, where it is installed,
+    capacitance of lines and nets, where the network has any. ``compiled``: let numba, where it is installed,
     answer the phases that it can. ``reuse=False`` solves every phase on its own
     and, where no net floats, on the whole network: no row is left out, no solution kept, nothing compiled but the
     line solver. For comparisons: the results are the same.

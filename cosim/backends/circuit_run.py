@@ -1,4 +1,4 @@
-"""One phase on any circuit: nonlinear cells, joined floating nets, charged lines, and states that move meanwhile.
+"""One phase on any circuit: nonlinear cells, joined floating nets, charged lines and nets, and states that move meanwhile.
 
 Between two corners of its drives a phase is cut into steps. A step solves the circuit at its middle and at its end for
 the states that come out there: the states are predicted from the voltages, the circuit solved for them, and so on
@@ -23,12 +23,12 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.backends import instant
-from cosim.backends.instant import Plan, Point, States
+from cosim.backends.instant import OfNodes, Plan, Point, States
 from cosim.backends.phase_run import Tolerances
 from cosim.backends.travel import Shares, Travel, travel
 from cosim.crossbar.backend import Energy, PhaseRequest
 from cosim.crossbar.drive import drive_table
-from cosim.crossbar.stacks import Injection, StackSolution
+from cosim.crossbar.stacks import StackSolution
 from cosim.crossbar.transient import BDF2_MIDDLE, BDF2_START, ERROR_WEIGHT, GAMMA
 from cosim.devices.base import FloatArray
 from cosim.errors import InternalError
@@ -113,7 +113,8 @@ class Account:
                 access += float(np.vdot(part.word - part.bit - cell.device_voltage, cell.current))
             along, down = cell.current, -cell.current
             if point.charging is not None:
-                along, down = along + point.charging[k][0], down + point.charging[k][1]
+                word, bit = point.charging.lines[k]
+                along, down = along + word, down + bit
             loss = self.plan.circuit.losses[k]
             in_wires, in_ends = loss.powers(part, bank.stack.firsts, along, down)
             wires, ends = wires + in_wires, ends + in_ends
@@ -132,7 +133,7 @@ class Trial(NamedTuple):
 class CircuitRun:
     """One phase in flight; `run` integrates it.
 
-    ``node_voltages``: what the lines are charged to at the start, per array ``(2, rows, columns)`` [V], where
+    ``node_voltages`` and ``net_voltages`` of the request are what lines and nets are charged to at the start, where
     ``prepared`` has capacitance.
     """
 
@@ -165,7 +166,7 @@ class CircuitRun:
             self.found[self.corners[k + 1]] = point
         self.account.close()
         if before is not None:
-            self.stored = self._energy(instant.nodes(point)) - self._energy(before)
+            self.stored = self._gained(before, point)
         return point
 
     def energy(self) -> Energy:
@@ -177,27 +178,27 @@ class CircuitRun:
 
     # -- start --------------------------------------------------------------------------------------
 
-    def _charges(self) -> tuple[Injection, ...]:
-        """Return word and bit voltages at the start by stack; lines without a history are at 0 V."""
-        given = self.request.node_voltages
+    def _charges(self) -> OfNodes:
+        """Return the voltages at the start; lines and nets without a history are at 0 V."""
+        given, nets = self.request.node_voltages, self.request.net_voltages
+        volts = np.zeros(len(self.plan.network.nets)) if nets is None else nets
         if given is None:
-            return tuple((np.zeros(b.stack.shape), np.zeros(b.stack.shape)) for b in self.plan.banks)
+            return OfNodes(
+                tuple((np.zeros(b.stack.shape), np.zeros(b.stack.shape)) for b in self.plan.banks), volts
+            )
         word = self.plan.stacked([block[0] for block in given])
         bit = self.plan.stacked([block[1] for block in given])
-        return tuple(zip(word, bit, strict=True))
+        return OfNodes(tuple(zip(word, bit, strict=True)), volts)
 
-    def _energy(self, voltages: tuple[Injection, ...]) -> float:
-        assert self.plan.capacitance is not None
-        return 0.5 * sum(
-            float(np.vdot(c[side], v[side] * v[side]))
-            for c, v in zip(self.plan.capacitance, voltages, strict=True)
-            for side in (0, 1)
-        )
+    def _gained(self, before: OfNodes, point: Point) -> float:
+        """Return the gain of stored energy [J]."""
+        energies = [instant.stored_energy(self.plan, at) for at in (instant.nodes(point), before)]
+        return energies[0] - energies[1]
 
-    def _start(self, length: float, before: tuple[Injection, ...] | None) -> Point:
+    def _start(self, length: float, before: OfNodes | None) -> Point:
         """Return the first point.
 
-        Lines jump at once to drives that they are tied to without resistance; that charge, and what its
+        Lines and driven nets jump at once to drives that they are tied to without resistance; that charge, and what its
         way there turns into heat, is booked as an instant of its own.
         """
         if before is None:
@@ -212,8 +213,8 @@ class CircuitRun:
         heat = (
             account.access + account.wires + account.terminations + sum(float(c.sum()) for c in account.cells)
         )
-        gained = self._energy(instant.nodes(point)) - self._energy(before)
-        account.terminations += float(account.delivered.sum() - account.absorbed.sum()) - heat - gained
+        given = float(account.delivered.sum() - account.absorbed.sum())
+        account.terminations += given - heat - self._gained(before, point)
         return point
 
     def _restart(self, point: Point, k: int, step: float, length: float) -> Point:
@@ -341,10 +342,7 @@ class CircuitRun:
         if middle is start:
             stage = instant.storage(self.plan, rate, instant.nodes(start), start.charging)
         else:
-            base = [
-                (BDF2_MIDDLE * m[0] - BDF2_START * s[0], BDF2_MIDDLE * m[1] - BDF2_START * s[1])
-                for m, s in zip(instant.nodes(middle), instant.nodes(start), strict=True)
-            ]
+            base = instant.combined((BDF2_MIDDLE, -BDF2_START), (instant.nodes(middle), instant.nodes(start)))
             stage = instant.storage(self.plan, rate, base, None)
         return instant.solve(self.plan, drives, states, near, stage)
 
@@ -370,10 +368,7 @@ class CircuitRun:
         rate = 2.0 / (GAMMA * step)
         factor = step * rate * ERROR_WEIGHT
         weights = (factor / GAMMA, -factor / (GAMMA * (1.0 - GAMMA)), factor / (1.0 - GAMMA))
-        into = [
-            (_weighted(weights, [c[0] for c in own]), _weighted(weights, [c[1] for c in own]))
-            for own in zip(*(point.charging for point in points if point.charging is not None), strict=True)
-        ]
+        into = instant.combined(weights, [point.charging for point in points if point.charging is not None])
         slopes = [np.ascontiguousarray(cell.slope) for cell in points[2].cells]
         error = instant.filtered_error(self.plan, rate, drives, slopes, into)
         return error / self._largest if self._largest > 0 else 0.0
@@ -412,11 +407,6 @@ class CircuitRun:
             x = self.shares.between((self.states[k], states[0][k], states[1][k]), share)
             total += float(bank.power(x, self.shares.between(voltages, share)).sum())  # type: ignore[arg-type]
         return total
-
-
-def _weighted(weights: tuple[float, float, float], values: list[FloatArray]) -> FloatArray:
-    result: FloatArray = weights[0] * values[0] + weights[1] * values[1] + weights[2] * values[2]
-    return result
 
 
 def _between(first: Point, second: Point) -> Point:
