@@ -139,6 +139,7 @@ class TimedInstruction(NamedTuple):
     """One kT-RAM instruction on one lane of ``spaces`` enabled spaces.
 
     ``strobe_fs`` is -1 for feedback; ``latch_fs``: when the lane's last decision is latched; ``y``: the activation there.
+    ``phase``: of its circuit, -1 where there is none; ``unsettled``: what a read's activation lacked of that of a settled node.
     """
 
     operation: int
@@ -151,6 +152,8 @@ class TimedInstruction(NamedTuple):
     spaces: int
     y: float
     energy_j: float
+    phase: int = -1
+    unsettled: float = 0.0
 
 
 class ReadValue(NamedTuple):

@@ -231,11 +231,11 @@ class CircuitRun:
 
     def _stretch(self, point: Point, k: int, length: float) -> Point:
         """Integrate from corner ``k`` to the next, in steps of ``length / 2**depth``."""
-        depth, done = self._coarsest, 0
+        depth, done, before = self._coarsest, 0, point
         if self.charged:
             while depth < _DEEPEST and length / (1 << depth) > self._size:
                 depth += 1
-            point = self._restart(point, k, length / (1 << depth), length)
+            point = self._restart(before, k, length / (1 << depth), length)
         else:
             self._rates = None
         first, last = self.table[k], self.table[k + 1]
@@ -252,6 +252,8 @@ class CircuitRun:
                         f"{self.corners[k]} fs and {self.corners[k + 1]} fs"
                     )
                 depth, done = depth + 1, 2 * done
+                if self.charged and done == 0:  # the currents just after the corner, found within a shorter time
+                    point = self._restart(before, k, length / (1 << depth), length)
                 continue
             self._book(point, trial, step)
             point, done, error = trial.end, done + 1, trial.error
