@@ -252,7 +252,9 @@ class CircuitRun:
                         f"{self.corners[k]} fs and {self.corners[k + 1]} fs"
                     )
                 depth, done = depth + 1, 2 * done
-                if self.charged and done == 0:  # the currents just after the corner, found within a shorter time
+                if (
+                    self.charged and done == 0
+                ):  # the currents just after the corner, found within a shorter time
                     point = self._restart(before, k, length / (1 << depth), length)
                 continue
             self._book(point, trial, step)
