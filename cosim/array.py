@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cosim.components.programming import Programming, visible_range
+from cosim.components.programming import Programming
 from cosim.components.tile import PHASE_KINDS
+from cosim.components.verify_reads import visible_range
 from cosim.components.write_verify import ProgrammingPulse, Verify
 from cosim.crossbar.backend import find
 from cosim.crossbar.threads import single_threaded
