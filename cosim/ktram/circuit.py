@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ from cosim.units import femtoseconds, seconds
 
 if TYPE_CHECKING:
     from cosim.ktram.aat import Active
+    from cosim.ktram.core import Core
     from cosim.ktram.lane import NeuralLane
 
 _KEPT_NETWORKS = 256
@@ -90,7 +92,8 @@ class Circuit(Fidelity):
         self.circuit = circuit or LaneCircuit()
         self.backend_name, self.options, self._given = backend, options, given
         self._backend: CrossbarBackend | None = None
-        self._networks: dict[tuple[LaneCircuit, tuple[int, ...]], LaneNetwork] = {}
+        self._networks: WeakKeyDictionary[Core, dict[tuple[LaneCircuit, tuple[int, ...]], LaneNetwork]]
+        self._networks = WeakKeyDictionary()
 
     def __getstate__(self) -> tuple[str, LaneCircuit, str, dict[str, Any]]:
         return self.name, self.circuit, self.backend_name, self.options
@@ -149,12 +152,12 @@ class Circuit(Fidelity):
         self, lane: NeuralLane, numbers: tuple[int, ...], circuit: LaneCircuit | None = None
     ) -> LaneNetwork:
         """Return the network of a lane with these kT-bits selected; that of all lanes of its core."""
-        key = circuit or self.circuit, numbers
-        if key not in self._networks:
-            if len(self._networks) >= _KEPT_NETWORKS:
-                self._networks.clear()
-            self._networks[key] = lane_network(lane.core, numbers, key[0])
-        return self._networks[key]
+        own, key = self._networks.setdefault(lane.core, {}), (circuit or self.circuit, numbers)
+        if key not in own:
+            if len(own) >= _KEPT_NETWORKS:
+                own.clear()
+            own[key] = lane_network(lane.core, numbers, key[0])
+        return own[key]
 
 
 @final

@@ -94,7 +94,7 @@ class TimedProgram:
         """Return the outcome of what stands in the table of instructions from row ``before`` on."""
         names = self.trace.instructions.column("instruction")[before:].tolist()
         spaces = self.trace.instructions.column("spaces")[before:]
-        circuit = self.settings.get("circuit")
+        circuit = getattr(self._timeline.core.fidelity, "circuit", None) if self._timeline else None
         if circuit is not None and circuit.charged:
             unsettled = np.abs(self.trace.instructions.column("unsettled")[before:])
             found = {**found, "largest_unsettled": float(unsettled.max(initial=0.0))}

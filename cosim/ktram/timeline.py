@@ -36,6 +36,7 @@ from cosim.rng import stream
 from cosim.units import femtoseconds, seconds
 
 if TYPE_CHECKING:
+    from cosim.crossbar.backend import PhaseResult
     from cosim.ktram.circuit import InstructionRecord
 
 
@@ -62,6 +63,12 @@ def in_turn(pulses: Iterable[Pulse]) -> LaneProgram:
 
 _OF_PHASES = frozenset({"cells", "wires", "line ends", "driver sink"})
 """Parts of the energy that are of a circuit phase, with capacitance ``node`` too."""
+
+
+def _deviations(result: PhaseResult) -> tuple[float, ...]:
+    """Return the deviations of a second backend, where one was asked."""
+    d = result.deviation
+    return () if d is None else (d.current_relative, d.state_absolute, d.energy_relative)
 
 
 def _tile(lane: NeuralLane) -> str:
@@ -354,6 +361,7 @@ class Timeline:
                 float(energy.delivered.sum()), float(energy.absorbed.sum()),
                 float(sum(cells.sum() for cells in energy.cells)), energy.access, energy.wires, energy.terminations,
                 energy.stored, energy.numerical, result.kcl_residual, outside, "+".join(result.applied), "ktram.controller",
+                *_deviations(result),
             )
         )  # fmt: skip
         return index
