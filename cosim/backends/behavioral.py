@@ -363,7 +363,9 @@ class BehavioralBackend(CrossbarBackend):
         charged = self.fidelity == "rc" and request.network.has_capacitance
         if request.phase.stops and (charged or _general(request)):
             return self._sampled(request)
-        masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
+        masks: Masks = (None,) * len(request.network.arrays)
+        if request.network.gate_nets:
+            masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
         if charged:
             return _result(request, _circuit_outcome(request, masks, self._wired, self.tolerances))
         live = live_network(request.network, masks)

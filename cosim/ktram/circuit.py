@@ -266,8 +266,8 @@ class _Pulse:
 
     def _states(self) -> tuple[NDArray[np.float64], ...]:
         stored = self._cells().astype(np.float64)
-        values = state_of(self.law, stored, self.scale)
-        return tuple(values[k, :, :, side].copy() for k in range(len(values)) for side in range(2))
+        values = state_of(self.law, stored, self.scale).transpose(0, 3, 1, 2)
+        return tuple(np.ascontiguousarray(values).reshape(-1, *values.shape[2:]))
 
     def activation(self, samples: Samples, v_app: float) -> float:
         """Return the activation that a read sensed."""
