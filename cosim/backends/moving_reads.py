@@ -282,7 +282,7 @@ def _moved(
     device, duration = request.network.arrays[0].device, request.phase.duration_fs
     table = _exposures(device, shape, duration, request.temperature, span)
     exposure = np.zeros((2, transfer.shape[1]))
-    _accumulate(voltages, transfer, span, table, exposure)
+    accumulate(voltages, transfer, span, table, exposure)
     state = request.states[0]
     up, down = exposure.reshape(2, *state.shape)
     total = up + down
@@ -318,18 +318,21 @@ def _exposures(
     return np.stack((result[:-1, 0], rise[:, 0], result[:-1, 1], rise[:, 1]), axis=1).astype(np.float32)
 
 
-def _accumulate(
+def accumulate(
     voltages: FloatArray, transfer: Single, span: float, table: Single, exposure: FloatArray
 ) -> None:
-    """Add the exposures of reads with these voltages ``(reads, rows)`` [V] on the word lines."""
+    """Add to ``exposure`` ``(2, cells)`` that of reads with these voltages ``(reads, rows)`` [V] on the word lines.
+
+    ``transfer`` ``(rows, cells)`` [V/V] to the devices; ``table`` of `_exposures`, from -span to span [V].
+    """
     if numba_available():
-        from cosim.backends.compiled_exposures import accumulate, accumulate_on
+        from cosim.backends import compiled_exposures as compiled
 
         level = float(voltages.max(initial=0.0))
         if np.all((voltages == 0.0) | (voltages == level)):
-            accumulate_on(_patterns(voltages != 0.0), level, transfer, _CHUNK, span, table, exposure)
+            compiled.accumulate_on(_patterns(voltages != 0.0), level, transfer, _CHUNK, span, table, exposure)
         else:
-            accumulate(voltages.astype(np.float32), transfer, _CHUNK, span, table, exposure)
+            compiled.accumulate(voltages.astype(np.float32), transfer, _CHUNK, span, table, exposure)
         return
     single = voltages.astype(np.float32)
     for start in range(0, len(single), _CHUNK):
