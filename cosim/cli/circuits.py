@@ -9,6 +9,7 @@ import typer
 
 from cosim.cli.options import Quiet, Sets, load_scenario
 from cosim.errors import InputError
+from cosim.terminal import Watch
 from cosim.units import parse, quantity_text
 
 
@@ -46,25 +47,30 @@ def netlist(
     if raw and out is None:
         raise InputError("--raw needs --out DIR, the folder for the raw files")
     loaded = load_scenario(scenario, set_)
-    for index, text in decks(loaded, phase):
-        if out is None:
+    with Watch(shown=True, held=False) as watch:
+        running, writing = watch.task("cells and vectors"), watch.task("decks")
+        found = decks(loaded, phase, running, writing if out is not None else None)
+        paths = [] if out is None else [path for each in found for path in _written(*each, out, raw)]
+    for path in paths:
+        typer.echo(str(path))
+    if out is None:
+        for _, text in found:
             typer.echo(text, nl=False)
-            continue
-        out.mkdir(parents=True, exist_ok=True)
-        deck = out / f"phase-{index:06d}.cir"
-        deck.write_text(text, encoding="utf-8")
-        typer.echo(str(deck))
-        if raw:
-            _simulate(text, deck.with_suffix(".raw"))
 
 
-def _simulate(deck: str, path: Path) -> None:
+def _written(index: int, deck: str, folder: Path, raw: bool) -> list[Path]:
+    """Write the deck of a phase, simulate it where its raw file is wanted; return the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"phase-{index:06d}.cir"
+    path.write_text(deck, encoding="utf-8")
+    if not raw:
+        return [path]
     from cosim.spice.subprocess_engine import SubprocessEngine
 
     engine = SubprocessEngine()
-    engine.write_raw(deck, path, deadline_s=120.0)
+    engine.write_raw(deck, path.with_suffix(".raw"), deadline_s=120.0)
     engine.close()
-    typer.echo(str(path))
+    return [path, path.with_suffix(".raw")]
 
 
 def pulses(
@@ -99,8 +105,10 @@ def pulses(
         raise InputError("--measured and --at belong together: the file, and the line or cell that it is of")
     loaded = load_scenario(scenario / "scenario.resolved.yaml" if scenario.is_dir() else scenario, set_)
     folder = out or Path("out") / loaded.name / "lines"
-    found = waveforms(loaded, kind.split(","))
-    paths = found.write(folder, form)
+    with Watch(shown=not quiet, held=False) as watch:
+        found = waveforms(loaded, kind.split(","), watch.task("cells and vectors"))
+        with watch.working("files of the lines"):
+            paths = found.write(folder, form)
     if not quiet:
         typer.echo(f"{len(paths) - 1} of {len(found.lines)} lines carry pulses: {paths[0]}")
     if measured is not None:

@@ -11,10 +11,21 @@ import typer
 from cosim.cli.options import AsJson, Folder
 
 
+def starting_points(incomplete: str) -> list[str]:
+    """Return what a shell may offer for the kind of a new scenario."""
+    from cosim.scenario.new import kinds
+
+    return [kind for kind in kinds() if kind.startswith(incomplete)]
+
+
 def new(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="scenario file to write, such as first.yaml")],
     kind: Annotated[
-        str, typer.Option(help="array (program a matrix, multiply, check) or ktram (a kT-RAM program)")
+        str,
+        typer.Option(
+            help="array (program a matrix, multiply, check) or ktram (a kT-RAM program)",
+            autocompletion=starting_points,
+        ),
     ] = "array",
 ) -> None:
     """Write a commented scenario to start from; it runs as it is.

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cosim.cli.options import AsJson, Quiet
+from cosim.cli.options import AsJson, Quiet, device_names, model_names
 from cosim.errors import InputError
 from cosim.terminal import Watch
 from cosim.units import parse
@@ -45,6 +45,7 @@ def characterize(
         typer.Argument(
             metavar="MODEL...",
             help="models, presets, or scenario files with a device, each alone or as 'mss@tau=5 us,r_on=2 kohm'",
+            autocompletion=device_names,
         ),
     ],
     set_: Annotated[
@@ -100,8 +101,15 @@ def characterize(
         if not quiet:
             typer.echo(f"dataset: {dataset} ({points} points of a sign)")
         return
-    found = [study.characterize(label, device, conditions) for label, device in devices]
-    figure = study.save(found, out, plot)
+    found: list[study.Characterization] = []
+    with Watch(shown=not (quiet or as_json), held=False) as watch:
+        measured = watch.task("devices")
+        for label, device in devices:
+            measured(len(found), len(devices))
+            found.append(study.characterize(label, device, conditions))
+        measured(len(found), len(devices))
+        with watch.working("tables and plot"):
+            figure = study.save(found, out, plot)
     if as_json:
         typer.echo(json_text(study.content(found)), nl=False)
     elif not quiet:
@@ -118,7 +126,7 @@ def fit(
             help="CSV files, each alone or as 'FILE@series=47 kohm,frequency=10 Hz,across=device'",
         ),
     ],
-    model: Annotated[str, typer.Option(help="device model, such as mss or rs")],
+    model: Annotated[str, typer.Option(help="device model, such as mss or rs", autocompletion=model_names)],
     out: Annotated[Path, typer.Option(help="folder for device.yaml, scenario.yaml, fit.json, plot")] = Path(
         "out/fit"
     ),
@@ -238,8 +246,10 @@ def _build_table(
     ltp, ltd = (_magnitude(option, text) for option, text in zip(("--ltp", "--ltd"), pulses, strict=True))
     device, source, unit = about
     scale = None if unit is None else parse(f"1 {unit}", "S")
-    result = run_table_study(TableStudy(tuple(map(Path, files)), ltp, ltd, device, source, scale))
-    result.save(out)
+    study = TableStudy(tuple(map(Path, files)), ltp, ltd, device, source, scale)
+    with Watch(shown=not (quiet or as_json), held=False) as watch, watch.working("jump table"):
+        result = run_table_study(study)
+        result.save(out)
     if as_json:
         typer.echo(json_text(result.content()), nl=False)
     elif not quiet:

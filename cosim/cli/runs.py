@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cosim.cli.options import AsJson, Out, Quiet, ScenarioPath, Seed, Sets, load_scenario
+from cosim.cli.options import AsJson, Backend, Out, Quiet, ScenarioPath, Seed, Sets, load_scenario
 from cosim.terminal import Watch
 from cosim.units import quantity_text
 
@@ -21,7 +21,7 @@ def run(
     out: Out = None,
     set_: Sets = None,
     seed: Seed = None,
-    backend: Annotated[str | None, typer.Option(help="answer every phase with this backend")] = None,
+    backend: Backend = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="take the journaled phases of an earlier run")
     ] = False,
@@ -29,6 +29,9 @@ def run(
         bool, typer.Option("--parquet", help="write a Parquet file beside each table of records")
     ] = False,
     fst: Annotated[bool, typer.Option("--fst", help="write waves.fst beside waves.vcd")] = False,
+    gzip: Annotated[
+        bool, typer.Option("--gzip", help="write trace.json.gz in place of trace.json; Perfetto opens it")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -51,7 +54,7 @@ def run(
             loaded, backend=backend, out=folder, resume=resume, progress=watch.task("cells and vectors")
         )
         with watch.working("files of the folder"):
-            result.save(folder, parquet=parquet, fst=fst)
+            result.save(folder, parquet=parquet, fst=fst, gzip=gzip)
     _show(result, folder, as_json, quiet)
     if result.failure is not None:
         raise result.failure
@@ -161,8 +164,9 @@ def check(scenario: ScenarioPath, set_: Sets = None) -> None:
         typer.echo(str(error), err=True)
     if loaded is None:
         raise typer.Exit(2)
-    if loaded.section.ktram is not None:
-        plan(loaded)
-    else:
-        build(loaded, Trace(), Backends(loaded)).backends.close()
+    with Watch(shown=True, held=False) as watch, watch.working("physics"):
+        if loaded.section.ktram is not None:
+            plan(loaded)
+        else:
+            build(loaded, Trace(), Backends(loaded)).backends.close()
     typer.echo(f"{scenario}: good")

@@ -73,11 +73,12 @@ class Result:
         *,
         parquet: bool = False,
         fst: bool = False,
+        gzip: bool = False,
     ) -> Path:
         """Write the result folder and return it.
 
         ``parquet``: a Parquet file beside each table (needs pyarrow); ``fst``: ``waves.fst`` beside ``waves.vcd``
-        (needs pylibfst). Raises `InputError` where what is asked for is not installed.
+        (needs pylibfst); ``gzip``: ``trace.json.gz`` in place of ``trace.json``. Raises `InputError` where what is asked for is not installed.
         """
         from cosim.report.folder import write_folder
 
@@ -87,6 +88,7 @@ class Result:
         write_folder(
             folder, self.trace, self.summary, manifest=self.manifest, resolved_yaml=resolved_yaml(self.scenario),
             crosscheck=crosscheck, totals=self.totals, parquet=parquet, fst=fst,
+            gzip=gzip,
         )  # fmt: skip
         return folder
 
