@@ -95,7 +95,7 @@ class LaneCircuit:
     @property
     def settled(self) -> LaneCircuit:
         """What is left once nothing charges any more: the circuit without capacitance."""
-        return replace(self, **dict.fromkeys(_CAPACITANCES, 0.0)) if self.charged else self
+        return replace(self, c_word_line=0.0, c_bit_line=0.0, node_capacitance=0.0) if self.charged else self
 
 
 @final
