@@ -1,20 +1,17 @@
 """Outer-product updates in place: slots per second through the system, beside the backend alone, which is the limit.
 
-Run ``python benchmarks/outer_product.py [--accept] [--sizes 64 128] [--slots 31]``. Passive arrays with wires of 1 ohm, thresholds of 0.6 V,
+Run ``python benchmarks/outer_product.py [--sizes 64 128] [--slots 31]``. Passive arrays with wires of 1 ohm, thresholds of 0.6 V,
 one update of both signs with spread trains. A slot is one phase, so that the network is solved for each: the backend alone
 answers the same phases. Both are measured in turn in CPU seconds, best of the rounds, as the machine's load does not count in them. The
 rank-1 update of numpy that an ideal array would make stands beside it, for scale.
-
-``--accept``: exit code 1 where the system reaches less than two thirds of the rate of the backend alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -32,7 +29,6 @@ from cosim.operations import Update
 from cosim.records import Trace
 from cosim.system import System
 
-BAR = 2 / 3
 ROUNDS = 4
 
 
@@ -55,8 +51,8 @@ def timed(action: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def compared(size: int, slots: int) -> Iterator[tuple[str, bool]]:
-    """One size: system and backend alone in turn."""
+def compared(size: int, slots: int) -> str:
+    """Return the line of one size: system and backend alone in turn."""
     system, job = made(size, slots)
     backend = system.tiles["t"].backends["write"]
     answer = backend.run
@@ -79,27 +75,21 @@ def compared(size: int, slots: int) -> Iterator[tuple[str, bool]]:
         )
     pulses = len(system.trace.pulses) // ROUNDS
     ratio = min(alone) / min(whole)
-    yield (
+    each = 1e6 * (min(whole) - min(alone)) / pulses
+    return (
         f"update {size} x {size}, {slots} slots a train: {len(kept)} phases, {pulses} pulses on cells in {min(whole):.3f} s, "
-        f"{len(kept) / min(whole):.0f} phases/s; backend alone {len(kept) / min(alone):.0f}/s, ratio {ratio:.2f} (bar {BAR:.2f}); "
-        f"numpy's rank-1 update {1e6 * ideal:.0f} us",
-        ratio >= BAR,
+        f"{len(kept) / min(whole):.0f} phases/s; backend alone {len(kept) / min(alone):.0f}/s, ratio {ratio:.2f}; the rest is "
+        f"{each:.1f} us for each recorded pulse; numpy's rank-1 update {1e6 * ideal:.0f} us"
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--accept", action="store_true", help="exit code 1 if a bar is missed")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128])
     parser.add_argument("--slots", type=int, default=31)
     options = parser.parse_args()
-    good = True
     for size in options.sizes:
-        for text, met in compared(size, options.slots):
-            good &= met
-            print(f"{'met   ' if met else 'missed'} {text}", flush=True)
-    if options.accept and not good:
-        sys.exit(1)
+        print(compared(size, options.slots), flush=True)
 
 
 if __name__ == "__main__":
