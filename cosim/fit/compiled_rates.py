@@ -30,6 +30,8 @@ _DIFFERENCE = 1e-7
 _FARTHEST = 0.1
 """Longest way of a step, in parts of the range."""
 _BISECTIONS = 30
+_FASTEST = 1e100
+"""Speed [1/s] that counts as a jump; beyond it differences of speeds would overflow."""
 
 
 @compiled
@@ -194,7 +196,7 @@ def _speed(
     """Return dx/dt [1/s] and the device voltage [V]; ``x`` is held in the range."""
     x = min(max(x, low), high)
     v = _across(law, p, k, x, drive, series, guess)
-    return _rate(law, p, k, x, v), v
+    return min(max(_rate(law, p, k, x, v), -_FASTEST), _FASTEST), v
 
 
 @compiled
@@ -238,7 +240,7 @@ def _interval(
     f, v = _speed(law, p, k, x, first, series, v, low, high)
     near, farthest = _DIFFERENCE * (high - low), _FARTHEST * (high - low)
     while done < 1.0 - 1e-12:
-        width = min(max(width, shortest), 1.0)
+        width = min(width, 1.0) if width >= shortest else shortest  # also where it is no number
         h = min(width, 1.0 - done)
         t = h * seconds
         at, middle, end = first + done * slope, first + (done + 0.5 * h) * slope, first + (done + h) * slope
