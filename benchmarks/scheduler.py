@@ -3,7 +3,8 @@
 Usage: python benchmarks/scheduler.py [--accept] [--products N]
 
 Events: products in cosim, with solving, converting and recording, against a bare simpy program with the same waits, in
-which every conversion is a request and a timeout; alternating in one process, and both must end at the same instant.
+which every conversion is a request and a timeout; alternating in one process, and both must end at the same instant. The
+bar is held event by event (a bank that tiles share); in blocks (a bank of the tile's own) is printed beside it.
 Products: bit-serial inputs of 8 bits, wires of 1 ohm a segment, 16
 shared ADCs, one tile; wall time with its breakdown, and the largest memory: of resistors, of `mss` with its defaults, which
 moves in every read, and of `mss-firm`. Their reads are answered in groups within which no current changes by more than
@@ -98,9 +99,9 @@ def products(count: int, device: str) -> None:
     )  # fmt: skip
 
 
-def in_cosim(size: int, converters: int, vectors: int, coding: str) -> tuple[float, int]:
+def in_cosim(size: int, converters: int, vectors: int, coding: str, blocks: bool) -> tuple[float, int]:
     """Return wall time and end [fs] of products in cosim, with solving, converting and recording."""
-    made = system(size, Adc(count=converters))
+    made = system(size, Adc(count=converters, shared="tile" if blocks else "system"))
     inputs = np.random.default_rng(1).integers(1, 256, (vectors, size)) / 255
     operation = Read(("t0",), inputs, 0.2, None, None, coding)
     began = time.perf_counter()
@@ -151,26 +152,32 @@ def durations(size: int, converters: int) -> tuple[int, int, int, int]:
 
 
 def events(size: int, converters: int, vectors: int, coding: str) -> float:
-    """Print events per second of both, and return their ratio (median of the rounds).
+    """Print events per second of both, and return their ratio event by event (median of the rounds).
 
     Events: timeouts, requests and releases of the bare program; cosim does the same work.
     """
     steps = vectors * (8 if coding == "bit-serial" else 1)
     number = steps * (2 + 3 + 3 * size)
-    times, ratios = durations(size, converters), []
-    in_cosim(size, converters, vectors, coding)
+    times = durations(size, converters)
+    seconds: dict[str, list[float]] = {"bare simpy": [], "cosim": [], "cosim in blocks": []}
+    in_cosim(size, converters, vectors, coding, blocks=True)
     for _ in range(ROUNDS):
-        own, end = in_cosim(size, converters, vectors, coding)
-        bare, same = in_simpy(size, converters, steps, times)
-        assert end == same, f"cosim ends at {end} fs, bare simpy at {same} fs"
-        ratios.append(bare / own)
-        last = own, bare
-    ratio = statistics.median(ratios)
-    print(
-        f"{size:>4} columns, {converters:>2} ADCs, {steps:>5} array phases: cosim {number / last[0] / 1e3:>7.0f} k events/s, "
-        f"bare simpy {number / last[1] / 1e3:>7.0f} k events/s, ratio {ratio:.2f}"
+        bare, end = in_simpy(size, converters, steps, times)
+        seconds["bare simpy"].append(bare)
+        for name, blocks in (("cosim", False), ("cosim in blocks", True)):
+            own, same = in_cosim(size, converters, vectors, coding, blocks)
+            assert end == same, f"{name} ends at {same} fs, bare simpy at {end} fs"
+            seconds[name].append(own)
+    ratios = {
+        name: statistics.median(bare / own for bare, own in zip(seconds["bare simpy"], taken, strict=True))
+        for name, taken in seconds.items()
+    }
+    rates = ", ".join(
+        f"{name} {number / statistics.median(taken) / 1e3:.0f} k events/s (ratio {ratios[name]:.2f})"
+        for name, taken in seconds.items()
     )
-    return ratio
+    print(f"{size:>4} columns, {converters:>2} ADCs, {steps:>5} array phases: {rates}")
+    return ratios["cosim"]
 
 
 def many(device: str, count: int) -> list[tuple[str, float, str, bool]]:

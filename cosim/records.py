@@ -8,6 +8,7 @@ femtoseconds within the second), since 2**63 fs is only 2.6 hours.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -139,6 +140,7 @@ class TimedInstruction(NamedTuple):
     """One kT-RAM instruction on one lane of ``spaces`` enabled spaces.
 
     ``strobe_fs`` is -1 for feedback; ``latch_fs``: when the lane's last decision is latched; ``y``: the activation there.
+    ``phase``: of its circuit, -1 where there is none; ``unsettled``: what a read's activation lacked of that of a settled node.
     """
 
     operation: int
@@ -151,6 +153,8 @@ class TimedInstruction(NamedTuple):
     spaces: int
     y: float
     energy_j: float
+    phase: int = -1
+    unsettled: float = 0.0
 
 
 class ReadValue(NamedTuple):
@@ -235,6 +239,17 @@ def _decoded(columns: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
     return columns[name] if names is None else names[columns[name]]
 
 
+class CodedTexts(NamedTuple):
+    """A column of texts: the number of each row's text in a list of texts."""
+
+    codes: NDArray[Any]
+    names: Sequence[str]
+
+    def decoded(self) -> NDArray[Any]:
+        """Return the texts."""
+        return np.asarray(np.array(self.names)[self.codes])
+
+
 class Table:
     """Rows of one record type in columnar blocks."""
 
@@ -262,28 +277,48 @@ class Table:
             self._close_block()
 
     def extend(self, count: int, **columns: Any) -> None:
-        """Add ``count`` records column by column; a column is an array or one value for all of them, no time.
+        """Add ``count`` records column by column; a column is an array, `CodedTexts`, or one value for all of them.
 
-        Few records are added as rows, many as blocks of their own.
+        Times are int64 [fs]. Few records are added as rows, many as blocks of their own.
         """
-        full = {field: np.broadcast_to(np.asarray(columns[field]), (count,)) for field in self.fields}
         if count < _FEW:
-            self._rows.extend(zip(*(column.tolist() for column in full.values()), strict=True))
+            lists = (self._listed(columns[field], count) for field in self.fields)
+            self._rows.extend(zip(*lists, strict=True))
             if len(self._rows) >= BLOCK_ROWS:
                 self._close_block()
             return
         if self._rows:
             self._close_block()
         for start in range(0, count, BLOCK_ROWS):
-            own = {field: np.array(column[start : start + BLOCK_ROWS]) for field, column in full.items()}
+            stop = min(count, start + BLOCK_ROWS)
             block: dict[str, NDArray[Any]] = {}
-            for field, column in own.items():
-                if column.dtype.kind == "U":
-                    names, column = np.unique(column, return_inverse=True)
-                    block[field + "@"] = names
-                block[field] = column
-            self._closed_rows += len(column)
+            for field in self.fields:
+                block.update(self._stored(field, columns[field], start, stop))
+            self._closed_rows += stop - start
             self._keep(block)
+
+    @staticmethod
+    def _listed(column: Any, count: int) -> list[Any]:
+        values = column.decoded() if isinstance(column, CodedTexts) else np.asarray(column)
+        listed: list[Any] = np.broadcast_to(values, (count,)).tolist()
+        return listed
+
+    @staticmethod
+    def _stored(field: str, column: Any, start: int, stop: int) -> dict[str, NDArray[Any]]:
+        """Return the arrays of a block for the rows ``start`` to ``stop`` of a column."""
+        if isinstance(column, str):
+            column = CodedTexts(np.zeros(stop, dtype=np.uint16), [column])
+        if isinstance(column, CodedTexts):
+            return {field: np.array(column.codes[start:stop]), field + "@": np.array(column.names)}
+        values = np.asarray(column)
+        own = np.broadcast_to(values if values.ndim == 0 else values[start:stop], (stop - start,))
+        if field.endswith("_fs"):
+            whole, part = np.divmod(own, FEMTOSECONDS_PER_SECOND)
+            return {field[:-3] + "_s": whole, field: part}
+        if own.dtype.kind == "U":
+            names, codes = np.unique(own, return_inverse=True)
+            return {field: codes, field + "@": names}
+        return {field: np.array(own)}
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """Yield every row as a plain tuple, in order."""
@@ -291,6 +326,17 @@ class Table:
             columns = self._read(block)
             yield from zip(*(self._join(columns, field) for field in self.fields), strict=True)
         yield from self._rows
+
+    def blocks(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows in blocks of columns, at most `BLOCK_ROWS` long: arrays as `column` gives them, `CodedTexts` for texts."""
+        rows = [self._columns(self._rows)] if self._rows else []
+        for columns in itertools.chain(map(self._read, self._blocks), rows):
+            yield {
+                field: CodedTexts(columns[field], columns[field + "@"].tolist())
+                if field + "@" in columns
+                else self._joined(columns, field)
+                for field in self.fields
+            }
 
     def column(self, field: str) -> NDArray[Any]:
         """Return one column as an array; times are integer femtoseconds, beyond an int64 as Python integers."""

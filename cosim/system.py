@@ -18,9 +18,11 @@ import simpy
 from cosim.components.bank import ConverterBank, Process, make_bank
 from cosim.components.coding import Signed, find_coding
 from cosim.components.maps import run_maps
-from cosim.components.programming import Programming, Sweep, program_tile, visible_range
+from cosim.components.programming import Programming, Sweep, program_tile
+from cosim.components.read_blocks import Adders, Lane, in_blocks, multiply_in_blocks
 from cosim.components.reading import Multiplication, Products, answer_together, multiply, prepare
 from cosim.components.tile import PHASE_KINDS, Tile, refusals, with_capacitance
+from cosim.components.verify_reads import exact_verify, visible_range
 from cosim.crossbar.backend import CrossbarBackend
 from cosim.devices.base import FloatArray
 from cosim.hardware import Hardware
@@ -202,11 +204,12 @@ class Write(Operation):
         yield simpy.AllOf(system.environment, list(running.values()))
         sweeps: dict[str, Any] = {name: process.value for name, process in running.items()}
         outcomes = [row for row in system.trace.outcomes if row[0] == index]
-        return self._details(system, outcomes, before, sweeps)
+        return self._details(system, index, outcomes, before, sweeps)
 
     def _details(
         self,
         system: System,
+        index: int,
         outcomes: list[tuple[Any, ...]],
         before: Mapping[str, FloatArray],
         sweeps: Mapping[str, list[Sweep]],
@@ -225,26 +228,34 @@ class Write(Operation):
             "converged_fraction": converged / cells if cells else 1.0,
             "pulses": sum(int(row[7]) for row in outcomes),
             "unreached": unreached[:4096],
-            "error": {"verify_rms_s": _rms([row[5] - row[4] for row in outcomes])},
+            "error": {"verify_rms_s": _rms(np.array([row[5] - row[4] for row in outcomes]))},
             "disturb": disturb,
             "sweeps": {name: [sweep._asdict() for sweep in passed] for name, passed in sweeps.items()},
-            "final": {name: self._final(system.tiles[name], job) for name, job in self.jobs.items()},
+            "final": {name: self._final(system.tiles[name], index, job) for name, job in self.jobs.items()},
             **self._wear(system),
         }
 
     @staticmethod
-    def _final(tile: Tile, job: Programming) -> Details:
-        """Return how the cells stand at the end, whatever pulses on others did: parts of the visible range."""
+    def _final(tile: Tile, index: int, job: Programming) -> Details:
+        """Return how the cells stand at the end, whatever pulses on others did: parts of the visible range.
+
+        As noise-free verify reads through the wires see them, and by themselves.
+        """
         low, high = visible_range(tile)
         written = np.isfinite(job.targets)
-        apart = np.abs(tile.seen_conductance() - job.targets)[written] / (high - low)
-        if not apart.size:
-            return {"within_window": 1.0, "worst_of_range": 0.0, "rms_of_range": 0.0}
-        return {
-            "within_window": float(np.mean(apart <= job.verify.window)),
-            "worst_of_range": float(apart.max()),
-            "rms_of_range": _rms(apart.tolist()),
-        }
+
+        def distances(seen: FloatArray) -> Details:
+            apart = np.abs(seen - job.targets)[written] / (high - low)
+            if not apart.size:
+                return {"within_window": 1.0, "worst_of_range": 0.0, "rms_of_range": 0.0}
+            return {
+                "within_window": float(np.mean(apart <= job.verify.window)),
+                "worst_of_range": float(apart.max()),
+                "rms_of_range": _rms(apart),
+            }
+
+        seen = exact_verify(tile, index, np.flatnonzero(written.any(axis=1)).tolist())
+        return {**distances(seen), "without_wires": distances(tile.seen_conductance())}
 
     def _wear(self, system: System) -> Details:
         """Return the largest counts of programming pulses and equivalent cycles, where cells wear."""
@@ -351,14 +362,7 @@ class Read(Operation):
             ]
         results = [self._empty(job) for job in jobs]
         before = [tile.over_compliance for tile in tiles]
-        for vectors in self._batches(jobs):
-            running = [
-                system.environment.process(multiply(tile, job, vectors, result))
-                for tile, job, result in zip(tiles, jobs, results, strict=True)
-            ]
-            yield simpy.AllOf(system.environment, running)
-            yield from self._shift_and_add(system, index, tiles[0], jobs[0], len(vectors))
-            system.advance(len(vectors))
+        yield from self._run(system, index, tiles, jobs, results)
         exceeded = [tile.over_compliance - count for tile, count in zip(tiles, before, strict=True)]
         self._record_conversions(system, index, results)
         system.trace.works[index] = Work(
@@ -366,23 +370,49 @@ class Read(Operation):
         )
         return self._details(system, index, voltage, jobs, results, exceeded)
 
-    def _shift_and_add(
-        self, system: System, index: int, tile: Tile, job: Multiplication, vectors: int
-    ) -> Process:
-        """Join the slices of the weights: a tree of adders, through which vectors follow one another.
+    def _run(
+        self, system: System, index: int, tiles: Sequence[Tile], jobs: Sequence[Multiplication], results: Sequence[Products]
+    ) -> Process:  # fmt: skip
+        """Run the products: in blocks where nothing makes a phase wait, else vector by vector."""
+        adders = self._adders(tiles[0], jobs[0])
+        if adders is not None:
+            system.trace.formulas["shift-and-add"] = tiles[0].periphery.sequencer.shift_and_add_formula()
+        if in_blocks(tiles, jobs, adders):
+            lanes = [
+                Lane(tile, job, job.answered, result)
+                for tile, job, result in zip(tiles, jobs, results, strict=True)
+                if job.answered is not None
+            ]
+            yield from multiply_in_blocks(lanes, adders, system.advance)
+            return
+        for vectors in self._batches(jobs):
+            running = [
+                system.environment.process(multiply(tile, job, vectors, result))
+                for tile, job, result in zip(tiles, jobs, results, strict=True)
+            ]
+            yield simpy.AllOf(system.environment, running)
+            if adders is not None:
+                yield from self._shift_and_add(system, index, tiles[0], adders, len(vectors))
+            system.advance(len(vectors))
 
-        Every output takes one addition less than there are slices; the last vector is done after all levels.
+    def _adders(self, tile: Tile, job: Multiplication) -> Adders | None:
+        """Return what joins the slices of the weights of a vector, if there are any.
+
+        A tree of adders, through which vectors follow one another. Every output takes one addition less than there are slices;
+        the last vector is done after all levels.
         """
         slices = 1 if self.decoding is None else self.decoding.slices
         if slices == 1:
-            return
-        control, trace = tile.periphery.sequencer, system.trace
-        outputs = vectors * self._outputs([job])
-        trace.formulas["shift-and-add"] = control.shift_and_add_formula()
-        energy = (slices - 1) * outputs * control.combine_energy
-        trace.energy(index, -1, tile.name, "shift-and-add", "combine", energy, "shift-and-add")
-        levels = math.ceil(math.log2(slices))
-        yield from tile.wait(index, "combine", "shift_and_add", levels * control.combine_time)
+            return None
+        control = tile.periphery.sequencer
+        additions, levels = (slices - 1) * self._outputs([job]), math.ceil(math.log2(slices))
+        return Adders(additions, control.combine_energy, levels * control.combine_time)
+
+    def _shift_and_add(self, system: System, index: int, tile: Tile, adders: Adders, vectors: int) -> Process:
+        """Join the slices of the weights of some vectors."""
+        energy = adders.energy_of(vectors)
+        system.trace.energy(index, -1, tile.name, "shift-and-add", "combine", energy, "shift-and-add")
+        yield from tile.wait(index, "combine", "shift_and_add", adders.time)
 
     def _empty(self, job: Multiplication) -> Products:
         outputs, phases = job.path.outputs, job.coded.phases
@@ -492,8 +522,8 @@ class Read(Operation):
 def errors(values: FloatArray, ideal: FloatArray) -> Details:
     """Return the error of results against exact ones: absolute, and relative to the exact rms and range."""
     difference = values - ideal
-    scale, span = _rms(ideal.ravel().tolist()), float(np.ptp(ideal)) if ideal.size else 0.0
-    rms = _rms(difference.ravel().tolist())
+    scale, span = _rms(ideal), float(np.ptp(ideal)) if ideal.size else 0.0
+    rms = _rms(difference)
     return {
         "rms": rms,
         "max": float(np.abs(difference).max(initial=0.0)),
@@ -502,8 +532,8 @@ def errors(values: FloatArray, ideal: FloatArray) -> Details:
     }
 
 
-def _rms(values: Sequence[float]) -> float:
-    return math.sqrt(math.fsum(v * v for v in values) / len(values)) if values else 0.0
+def _rms(values: FloatArray) -> float:
+    return math.sqrt(math.fsum(values.ravel() ** 2) / values.size) if values.size else 0.0
 
 
 @final

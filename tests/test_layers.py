@@ -73,6 +73,6 @@ def test_everything_public_is_there() -> None:
 
 def test_only_the_command_line_prints() -> None:
     for path in (ROOT / "cosim").rglob("*.py"):
-        if path.name not in ("cli.py", "__main__.py"):
+        if path.parent.name != "cli" and path.name != "__main__.py":
             lines = [line for line in path.read_text().splitlines() if line.lstrip().startswith("print(")]
             assert not lines, path

@@ -86,6 +86,29 @@ def test_a_terminal_sees_progress_and_time_left(tmp_path: Path) -> None:
     assert "report: " in text
 
 
+def test_every_command_that_may_take_long_shows_progress(tmp_path: Path) -> None:
+    for name, arguments, bars in (
+        ("check", (SMALL,), ("physics",)),
+        ("netlist", (SMALL, "--phase", "all", "--out", tmp_path), ("cells and vectors", "decks")),
+        ("pulses", (SMALL, "--out", tmp_path), ("cells and vectors", "files of the lines")),
+    ):
+        code, text = on_terminal(command(name, *arguments))
+        assert code == 0, text
+        for bar in bars:
+            assert bar in text
+        assert re.search(r"left.*\d:\d\d", text)
+
+
+def test_what_goes_to_a_file_is_not_written_to_the_terminal(tmp_path: Path) -> None:
+    deck = tmp_path / "deck.cir"
+    shell = f"exec {' '.join(command('netlist', SMALL))} > {deck}"
+    code, text = on_terminal(["/bin/sh", "-c", shell])
+    assert code == 0
+    assert "cells and vectors" in text
+    assert ".tran" not in text
+    assert ".tran" in deck.read_text()
+
+
 def test_json_on_a_terminal_is_json_alone(tmp_path: Path) -> None:
     code, text = on_terminal(command("run", SMALL, "--out", tmp_path, "--json"))
     assert code == 0

@@ -18,6 +18,7 @@ import numpy as np
 from cosim.backends.banks import Bank, Tangent, kind, make_bank
 from cosim.crossbar.circuit import Circuit, circuit
 from cosim.crossbar.joined import StackedSolution
+from cosim.crossbar.lines import DEFAULT_TOLERANCE
 from cosim.crossbar.network import Network
 from cosim.crossbar.newton import NO_CURRENT, largest_line_current, limited
 from cosim.crossbar.nodal import IntArray
@@ -33,6 +34,32 @@ _EXACT, _LOOSE = 1e-11, 1e-3
 States = tuple[FloatArray, ...]
 
 
+class OfNodes(NamedTuple):
+    """One value of every place that can hold charge: word and bit nodes by stack, and nets ``(nets,)``.
+
+    Capacitances [F], voltages [V], or currents into the capacitors [A].
+    """
+
+    lines: tuple[Injection, ...]
+    nets: FloatArray
+
+
+def combined(weights: Sequence[float], values: Sequence[OfNodes]) -> OfNodes:
+    """Return a weighted sum."""
+    lines = tuple(
+        (_sum(weights, [own[0] for own in parts]), _sum(weights, [own[1] for own in parts]))
+        for parts in zip(*(value.lines for value in values), strict=True)
+    )
+    return OfNodes(lines, _sum(weights, [value.nets for value in values]))
+
+
+def _sum(weights: Sequence[float], values: Sequence[FloatArray]) -> FloatArray:
+    total = weights[0] * values[0]
+    for weight, value in zip(weights[1:], values[1:], strict=True):
+        total = total + weight * value
+    return total
+
+
 class Point(NamedTuple):
     """The circuit at one instant; all but the nets by stack. ``solved``: the states that it was solved for."""
 
@@ -40,19 +67,19 @@ class Point(NamedTuple):
     net_current: FloatArray
     stacks: tuple[StackSolution, ...]
     cells: tuple[Tangent, ...]
-    charging: tuple[Injection, ...] | None
+    charging: OfNodes | None
     solved: States
     residual: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """What does not change from phase to phase: circuit, banks, capacitance of word and bit nodes [F] by stack."""
+    """What does not change from phase to phase: circuit, banks, capacitance [F]."""
 
     network: Network
     circuit: Circuit
     banks: tuple[Bank, ...]
-    capacitance: tuple[Injection, ...] | None
+    capacitance: OfNodes | None
 
     @property
     def linear(self) -> bool:
@@ -89,13 +116,14 @@ def plan(
     capacitance = None
     if charged:
         segments = [[network.arrays[k].segments for k in stack.members] for stack in lines.stacks]
-        capacitance = tuple(
+        of_lines = tuple(
             (
                 _spread(stack.firsts, stack.shape, [s.c_word_line for s in own]),
                 _spread(stack.firsts, stack.shape, [s.c_bit_line for s in own]),
             )
             for stack, own in zip(lines.stacks, segments, strict=True)
         )
+        capacitance = OfNodes(of_lines, network.net_capacitance)
     return Plan(network, lines, banks, capacitance)
 
 
@@ -107,30 +135,48 @@ def _spread(firsts: IntArray, shape: tuple[int, int], values: list[float]) -> Fl
 @lru_cache(maxsize=256)
 def _shunted(prepared: Plan, rate: float) -> Circuit:
     assert prepared.capacitance is not None
-    return prepared.circuit.shunted([(rate * word, rate * bit) for word, bit in prepared.capacitance])
+    lines, nets = prepared.capacitance
+    return prepared.circuit.shunted([(rate * word, rate * bit) for word, bit in lines], rate * nets)
 
 
 class Storage(NamedTuple):
     """Charge in one implicit stage: the current into a capacitor is ``rate C v - into``."""
 
     rate: float
-    into: tuple[Injection, ...]
+    into: OfNodes
 
 
-def storage(
-    prepared: Plan, rate: float, base: Sequence[Injection], charging: Sequence[Injection] | None
-) -> Storage:
-    """Return the stage with ``into = rate C base + charging``; ``base``: word and bit voltages by stack."""
+def storage(prepared: Plan, rate: float, base: OfNodes, charging: OfNodes | None) -> Storage:
+    """Return the stage with ``into = rate C base + charging``; ``base``: voltages."""
+    into = _currents(prepared, rate, base)
+    return Storage(rate, into if charging is None else combined((1.0, 1.0), (into, charging)))
+
+
+def _currents(prepared: Plan, rate: float, voltages: OfNodes) -> OfNodes:
+    """Return ``rate C v``."""
     assert prepared.capacitance is not None
-    into = [(rate * c[0] * v[0], rate * c[1] * v[1]) for c, v in zip(prepared.capacitance, base, strict=True)]
-    if charging is not None:
-        into = [(i[0] + q[0], i[1] + q[1]) for i, q in zip(into, charging, strict=True)]
-    return Storage(rate, tuple(into))
+    lines = zip(prepared.capacitance.lines, voltages.lines, strict=True)
+    return OfNodes(
+        tuple((rate * c[0] * v[0], rate * c[1] * v[1]) for c, v in lines),
+        rate * prepared.capacitance.nets * voltages.nets,
+    )
 
 
-def nodes(point: Point) -> tuple[Injection, ...]:
-    """Return word and bit voltages by stack [V]."""
-    return tuple((part.word, part.bit) for part in point.stacks)
+def stored_energy(prepared: Plan, voltages: OfNodes) -> float:
+    """Return the energy of all charge [J]: half the sum of ``C v^2``."""
+    assert prepared.capacitance is not None
+    lines, nets = prepared.capacitance
+    total = sum(
+        float(np.vdot(c[side], v[side] * v[side]))
+        for c, v in zip(lines, voltages.lines, strict=True)
+        for side in (0, 1)
+    )
+    return 0.5 * (total + float(nets @ (voltages.nets * voltages.nets)))
+
+
+def nodes(point: Point) -> OfNodes:
+    """Return the voltages of all nodes and nets [V]."""
+    return OfNodes(tuple((part.word, part.bit) for part in point.stacks), point.net_voltage)
 
 
 def solve(
@@ -151,7 +197,7 @@ def solve(
     near
         A point nearby, to start from.
     stage
-        Where lines hold charge.
+        Where lines or nets hold charge.
 
     Raises
     ------
@@ -162,7 +208,7 @@ def solve(
     into = None if stage is None else stage.into
     if prepared.linear:
         g = [bank.conductance(x) for bank, x in zip(prepared.banks, states, strict=True)]
-        solution = lines.solve(drives, g, into)
+        solution = lines.solve(drives, g, *_given(into))
         voltages = [part.word - part.bit for part in solution.stacks]
         cells = tuple(
             _linear_tangent(bank, x, part.current, v)
@@ -172,16 +218,20 @@ def solve(
         solution, cells = _Newton(prepared, lines, drives, states, into).run(near)
     charging = None
     if stage is not None:
-        assert prepared.capacitance is not None
-        charging = tuple(
-            (stage.rate * c[0] * part.word - q[0], stage.rate * c[1] * part.bit - q[1])
-            for c, part, q in zip(prepared.capacitance, solution.stacks, stage.into, strict=True)
-        )
+        voltages_now = OfNodes(tuple((part.word, part.bit) for part in solution.stacks), solution.net_voltage)
+        charging = combined((1.0, -1.0), (_currents(prepared, stage.rate, voltages_now), stage.into))
     largest = max(float(np.abs(end).max(initial=0.0)) for part in solution.stacks for end in part.ends)
     residual = solution.error_bound / largest if largest > 0 else 0.0
     return Point(
         solution.net_voltage, solution.net_current, solution.stacks, cells, charging, states, residual
     )
+
+
+def _given(
+    into: OfNodes | None, tolerance: float = DEFAULT_TOLERANCE
+) -> tuple[tuple[Injection, ...] | None, float, FloatArray | None]:
+    """Return the last arguments of `Circuit.solve`."""
+    return (None, tolerance, None) if into is None else (into.lines, tolerance, into.nets)
 
 
 def _linear_tangent(bank: Bank, state: FloatArray, current: FloatArray, voltage: FloatArray) -> Tangent:
@@ -201,7 +251,7 @@ class _Newton:
         lines: Circuit,
         drives: FloatArray,
         states: States,
-        into: tuple[Injection, ...] | None,
+        into: OfNodes | None,
     ) -> None:
         self.banks, self.lines, self.drives, self.states, self.into = (
             prepared.banks, lines, drives, states, into,
@@ -234,6 +284,7 @@ class _Newton:
                 [np.ascontiguousarray(t.slope) for t in tangents],
                 self._injected(offsets),
                 tolerance,
+                None if self.into is None else self.into.nets,
             )
             found = [part.word - part.bit for part in solution.stacks]
             bits = [part.bit for part in solution.stacks]
@@ -244,7 +295,7 @@ class _Newton:
             )
             largest = max(largest_line_current(t.current) for t in following)
             done = tolerance <= _EXACT and missing <= _CONVERGED * largest
-            if done or missing <= NO_CURRENT or self._stuck(following, found, missing, last):
+            if done or missing <= NO_CURRENT or self._stuck(following, solution, missing, last):
                 return solution, tuple(following)
             relative = min(1.0, missing / largest) if largest > 0 else 1.0
             voltages, tangents = self._limited(voltages, tangents, found, bits, following, promised)
@@ -257,13 +308,14 @@ class _Newton:
     def _injected(self, offsets: list[FloatArray]) -> list[Injection]:
         if self.into is None:
             return [(-h, h) for h in offsets]
-        return [(word - h, bit + h) for (word, bit), h in zip(self.into, offsets, strict=True)]
+        return [(word - h, bit + h) for (word, bit), h in zip(self.into.lines, offsets, strict=True)]
 
-    def _stuck(
-        self, tangents: list[Tangent], voltages: list[FloatArray], missing: float, last: float
-    ) -> bool:
-        """Whether only rounding is left."""
-        level = sum(float((t.slope * np.abs(v)).sum()) for t, v in zip(tangents, voltages, strict=True))
+    def _stuck(self, tangents: list[Tangent], solution: StackedSolution, missing: float, last: float) -> bool:
+        """Whether only rounding is left: that of the node voltages, also where both nodes of a cell are at one."""
+        level = sum(
+            float((t.slope * (np.abs(part.word) + np.abs(part.bit))).sum())
+            for t, part in zip(tangents, solution.stacks, strict=True)
+        )
         return missing > 0.5 * last and missing <= 1e-13 * level
 
     def _limited(
@@ -293,9 +345,10 @@ class _Newton:
 
 
 def filtered_error(
-    prepared: Plan, rate: float, drives: FloatArray, slopes: Sequence[FloatArray], into: Sequence[Injection]
+    prepared: Plan, rate: float, drives: FloatArray, slopes: Sequence[FloatArray], into: OfNodes
 ) -> float:
     """Return the largest node voltage [V] that currents ``into`` make in one stage, drives at 0 V."""
     still = np.where(np.isnan(drives), np.nan, 0.0)
-    solution = _shunted(prepared, rate).solve(still, slopes, tuple(into), _LOOSE)
-    return max(float(max(np.abs(part.word).max(), np.abs(part.bit).max())) for part in solution.stacks)
+    solution = _shunted(prepared, rate).solve(still, slopes, *_given(into, _LOOSE))
+    lines = max(float(max(np.abs(part.word).max(), np.abs(part.bit).max())) for part in solution.stacks)
+    return max(lines, float(np.abs(solution.net_voltage).max()))

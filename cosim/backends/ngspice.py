@@ -133,7 +133,7 @@ class NgspiceBackend(CrossbarBackend):
         if isinstance(plan, ForeignDeck):
             return self._answer(plan, self._simulated(plan))
         check_size(plan, self._limit_s, self._machine.klu)
-        if not plan.graph.sites and not plan.graph.branches and not plan.graph.capacitors:
+        if not plan.graph.sites and not plan.graph.branches and not plan.graph.charged:
             return self._result(plan, Harvest(plan, _nothing(plan)), "at_rest")
         return self._answer(plan, self._simulated(plan))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -51,10 +52,7 @@ class PairedBackend(CrossbarBackend):
         first = self._first.run(request)
         second = self._second.run(request)
         noted = deviation(request, first, second)
-        return PhaseResult(
-            first.states, first.node_voltages, first.duration_fs, first.samples, first.net_charge, first.energy,
-            first.kcl_residual, (*first.applied, "paired"), first.saved, noted, first.stops,
-        )  # fmt: skip
+        return dataclasses.replace(first, applied=(*first.applied, "paired"), deviation=noted)
 
     def refusal(self, network: Network, kind: str) -> str | None:
         return self._first.refusal(network, kind) or self._second.refusal(network, kind)

@@ -28,6 +28,7 @@ def nothing_happens(request: PhaseRequest) -> PhaseResult:
         energy,
         0.0,
         ("scripted",),
+        net_voltages=request.net_voltages,
     )
 
 

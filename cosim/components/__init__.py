@@ -9,13 +9,14 @@ from cosim.components.comparator import Comparator
 from cosim.components.dac import Dac, InputCalibration
 from cosim.components.driver import Driver, LevelShifter
 from cosim.components.mux import Mux
-from cosim.components.programming import Programming, program_tile, visible_range
+from cosim.components.programming import Programming, program_tile
 from cosim.components.quantizer import Codes, ConverterErrors
 from cosim.components.read_phases import adc_range, read_timing
 from cosim.components.reading import multiply
 from cosim.components.sense import Sense, SenseErrors
 from cosim.components.sequencer import Sequencer
 from cosim.components.tile import LineCapacitance, Periphery, Tile, refusals
+from cosim.components.verify_reads import visible_range
 from cosim.components.write_verify import ProgrammingPulse, Verify
 
 __all__ = [

@@ -69,6 +69,14 @@ class AnsweredReads:
                 self._late_fs = tile.idle_fs - self._aged_fs
         return self.answers, read - self.first
 
+    def left(self, read: int) -> int:
+        """Return how many reads from this one on have their answers."""
+        return self.first + len(self.answers.current) - read
+
+    def pass_over(self, rest_fs: int) -> None:
+        """Count time at 0 V [fs] before reads of the group that begin without a call of `begin`."""
+        self._rest_fs += rest_fs
+
     def end(self, tile: Tile, read: int) -> None:
         """Let the cells take the state after a group whose last read has just ended."""
         state, count = self.answers.state, len(self.answers.current)

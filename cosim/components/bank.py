@@ -104,18 +104,42 @@ class Bank(ConverterBank):
     ) -> Process:
         now = int(self._environment.now)
         latency = duration_fs if latency_fs is None else latency_fs
-        free = self.free_at
-        ready = now if max(free) <= now else free[0] if free.count(free[0]) == self.units else None
-        if ready is not None and self.assignment == "any-free":
-            starts = self._in_turns(operation, kind, now, ready, count, duration_fs)
-        else:
-            units = self._units(now, count, duration_fs, places)
-            starts = self._starts(now, units, duration_fs)
-            self._record(operation, kind, now, units, starts, duration_fs)
+        starts, records = self._plan(operation, kind, now, count, duration_fs, places)
+        self._trace.busy.append_rows(records)
         end = max(starts, default=now) + (latency if starts else 0)
         if end > now:
             yield self._environment.timeout(end - now)
         return starts
+
+    def plan_alike(
+        self, operation: int, kind: str, asked: int, last: int, count: int, duration_fs: int, places: tuple[int, int]
+    ) -> tuple[list[int], list[BusyRecord]]:  # fmt: skip
+        """Serve requests that are alike, the first at ``asked`` and the last at ``last`` [fs], each when all units are free.
+
+        Returns the starts of the first one's jobs [fs], and its records, which those of the others repeat.
+        """
+        assert max(self.free_at) <= asked, "units are still busy"
+        starts, records = self._plan(operation, kind, asked, count, duration_fs, places)
+        self.free_at = [free + last - asked if free > asked else free for free in self.free_at]
+        return starts, [BusyRecord(*record) for record in records]
+
+    def _plan(
+        self,
+        operation: int,
+        kind: str,
+        now: int,
+        count: int,
+        duration_fs: int,
+        places: tuple[int, int] | None,
+    ) -> tuple[list[int], list[tuple[Any, ...]]]:
+        """Take the units for the jobs of one request; returns their starts [fs] and the records of the units."""
+        free = self.free_at
+        ready = now if max(free) <= now else free[0] if free.count(free[0]) == self.units else None
+        if ready is not None and self.assignment == "any-free":
+            return self._in_turns(operation, kind, now, ready, count, duration_fs)
+        units = self._units(now, count, duration_fs, places)
+        starts = self._starts(now, units, duration_fs)
+        return starts, self._intervals(operation, kind, now, units, starts, duration_fs)
 
     def reserve_one(self, operation: int, kind: str, duration_fs: int) -> tuple[int, int]:
         """Reserve the unit that can start one job first; return start [fs] and unit, and do not wait for it."""
@@ -131,8 +155,8 @@ class Bank(ConverterBank):
 
     def _in_turns(
         self, operation: int, kind: str, now: int, ready: int, count: int, duration_fs: int
-    ) -> list[int]:
-        """Serve jobs by units that can all start at one instant: they take turns. Returns the starts."""
+    ) -> tuple[list[int], list[tuple[Any, ...]]]:
+        """Serve jobs by units that can all start at one instant: they take turns."""
         turns, rest = divmod(count, self.units)
         name, end = self.name, ready + turns * duration_fs
         long = end + duration_fs
@@ -143,8 +167,7 @@ class Bank(ConverterBank):
             others = range(rest, self.units)
             records += [(name, unit, operation, kind, now, ready, end, turns, 1) for unit in others]
         self.free_at[: len(records)] = [record[6] for record in records]
-        self._trace.busy.append_rows(records)
-        return [ready + offset for offset in _offsets(count, self.units, duration_fs)]
+        return [ready + offset for offset in _offsets(count, self.units, duration_fs)], records
 
     def _units(self, now: int, count: int, duration_fs: int, places: tuple[int, int] | None) -> Sequence[int]:
         """Return the unit of each job."""
@@ -168,16 +191,17 @@ class Bank(ConverterBank):
             free[unit] = start + duration_fs
         return starts
 
-    def _record(
+    def _intervals(
         self, operation: int, kind: str, now: int, units: Sequence[int], starts: list[int], duration_fs: int
-    ) -> None:
-        """Record one interval per unit: its jobs of one request follow one another without a gap."""
+    ) -> list[tuple[Any, ...]]:
+        """Return one interval per unit: its jobs of one request follow one another without a gap."""
         intervals: dict[int, list[int]] = {}
         for unit, start in zip(units, starts, strict=True):
             intervals.setdefault(unit, [start, 0])[1] += 1
-        for unit, (start, jobs) in intervals.items():
-            stop = start + jobs * duration_fs
-            self._trace.busy.append(BusyRecord(self.name, unit, operation, kind, now, start, stop, jobs, 1))
+        return [
+            (self.name, unit, operation, kind, now, start, start + jobs * duration_fs, jobs, 1)
+            for unit, (start, jobs) in intervals.items()
+        ]
 
 
 @dataclass(slots=True, eq=False)

@@ -21,29 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.components.bank import Process
-from cosim.components.read_phases import (
-    AdcRange,
-    ReadTiming,
-    charging_energy,
-    read_drives,
-    read_timing,
-    row_drives,
-    sense_energy,
-    shift_levels,
-)
-from cosim.components.reading import convert_inputs, convert_outputs, select_rows
+from cosim.components.read_phases import charging_energy, sense_energy, shift_levels
+from cosim.components.reading import select_rows
 from cosim.components.schemes import LinePolicy, PulseShape, Scheme, pulse_drives
-from cosim.components.self_timed import self_timed
 from cosim.components.tile import Tile
+from cosim.components.verify_reads import Columns, VerifyReads, visible_range
 from cosim.components.write_verify import Ladder, NextPulse, ProgrammingPulse, Verify, next_pulse
-from cosim.crossbar.cell_law import seen_range
 from cosim.crossbar.drive import Phase, StopCondition, Waveform
 from cosim.devices.base import FloatArray
 from cosim.records import CellOutcome, PulseRecord
 from cosim.units import femtoseconds, seconds
 
 Direction = Literal["rising", "falling"]
-Columns = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,8 +76,7 @@ class _Session:
     tile: Tile
     operation: int
     job: Programming
-    timing: ReadTiming
-    span: AdcRange
+    reads: VerifyReads
     window: float
 
 
@@ -104,11 +92,8 @@ class _Outcome:
 
 def program_tile(tile: Tile, operation: int, job: Programming) -> Process:
     """Program a tile; outcomes and pulses go to the trace. Returns the `Sweep` tuples."""
-    timing = read_timing(tile)
     low, high = visible_range(tile)
-    session = _Session(
-        tile, operation, job, timing, _verify_span(tile, high, timing), job.verify.window * (high - low)
-    )
+    session = _Session(tile, operation, job, VerifyReads(tile), job.verify.window * (high - low))
     shape = tile.array.shape
     found = _Outcome(np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64), np.zeros(shape, bool))
     sweeps: list[Sweep] = []
@@ -169,7 +154,7 @@ def _program_cells(session: _Session, row: int, columns: Columns, found: _Outcom
     surplus: dict[bool, float] = {}
     open_columns = columns
     while open_columns.size:
-        seen = yield from _verify(session, row, open_columns)
+        seen = yield from session.reads.read(session.operation, row, open_columns)
         _, device = _cells(session.tile, row, open_columns)
         found.verified[row, open_columns], found.device[row, open_columns] = seen, device
         shots: dict[tuple[bool, int, float], list[tuple[int, float]]] = {}
@@ -201,60 +186,13 @@ def _program_cells(session: _Session, row: int, columns: Columns, found: _Outcom
         found.pulses[row, open_columns] += 1
 
 
-def visible_range(tile: Tile) -> tuple[float, float]:
-    """Return the lowest and highest conductance [S] that a read of one cell can see."""
-    top = tile.periphery.dac.range[1]
-    return seen_range(tile.array.device, tile.array.cell, top, tile.temperature)
-
-
-def _verify_span(tile: Tile, highest: float, timing: ReadTiming) -> AdcRange:
-    setting = tile.periphery.adc.range
-    if not isinstance(setting, str):
-        return AdcRange(setting[0], setting[1], calibrated=False)
-    full = tile.periphery.dac.range[1] * highest * tile.periphery.sense.transfer(timing.window_s)
-    return AdcRange(0.0, 1.05 * full, calibrated=True)
-
-
-def _verify(session: _Session, row: int, columns: Columns) -> Process:
-    """Read cells of one row; returns their conductances as the controller computes them from the codes [S].
-
-    All columns from the first to the last are converted.
-    """
-    tile, operation, timing = session.tile, session.operation, session.timing
-    voltage = np.zeros(tile.array.rows)
-    voltage[row] = tile.periphery.dac.range[1]
-    actual, _ = yield from convert_inputs(tile, operation, "convert", voltage)
-
-    alone = np.count_nonzero(actual) == 1  # a bipolar DAC has no code for exactly 0 V
-
-    def make(timing: ReadTiming) -> Phase:
-        drives = (
-            row_drives(tile, row, float(actual[row]), timing)
-            if alone
-            else read_drives(tile, actual, range(row, row + 1), timing)
-        )
-        return Phase("verify", timing.duration, drives, (timing.strobe,))
-
-    first, last = int(columns[0]), int(columns[-1])
-    nets = tile.network.ends[0].bottom[first : last + 1]
-    phase, timed = make(timing), self_timed(tile, make, timing, session.span, nets.tolist())
-    index, result = yield from tile.run_phase(operation, phase, timing.origin, timed)
-    charging_energy(tile, operation, index, phase.drives, "verify")
-    sense_energy(tile, operation, index, "verify", result, len(nets))
-    sampled = -result.samples.current[0, nets]
-    codes = yield from convert_outputs(tile, operation, "convert", sampled, session.span, first)
-    yield from tile.wait(operation, "decide", "sequencer", tile.periphery.sequencer.decide_time)
-    seen: FloatArray = codes.values[columns - first] / tile.periphery.sense.transfer(timing.window_s)
-    return seen / float(actual[row])
-
-
 def _surplus(session: _Session, row: int, column: int, shot: NextPulse, seen: float) -> Process:
     """Return what half-selected cells and wires add to the cell's own current in a pulse [A].
 
     A read with the pulse's pattern at read amplitude, held by the sense circuit, less the current of the
     cell by itself, whose conductance was ``seen`` [S].
     """
-    tile, operation, timing = session.tile, session.operation, session.timing
+    tile, operation, timing = session.tile, session.operation, session.reads.timing
     amplitude = tile.periphery.dac.range[1]
     shape = PulseShape(timing.rise, timing.hold + timing.sample, timing.fall)
     drives = pulse_drives(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from cosim.devices.base import FloatArray
 from cosim.errors import DeviceError
 from cosim.units import femtoseconds, seconds
 
+_Charge = TypeVar("_Charge", float, FloatArray)
 _SETTLED = 1e3
 """Window over what is left of the settling where the settled value is taken."""
 
@@ -220,19 +222,27 @@ def account_sense(
 ) -> None:
     """Account the sense circuits of ``outputs`` lines for a phase; ``charge`` of all sensed lines [C]."""
     path = path or tile.forward
+    for component, energy in sense_parts(tile, charge, duration_fs, outputs, path).items():
+        tile.energy(operation, phase, component, kind, energy)
+
+
+def sense_parts(
+    tile: Tile, charge: _Charge, duration_fs: int, outputs: int, path: ReadPath
+) -> dict[str, float | _Charge]:
+    """Return the energies of the sense circuits of ``outputs`` lines in phases [J], by component.
+
+    ``charge`` of all sensed lines [C], of one phase or ``(phases,)``.
+    """
     sense = path.sense
-
-    def energy(component: str, energy_j: float) -> None:
-        tile.energy(operation, phase, path.component(component), kind, energy_j)
-
+    parts: dict[str, float | _Charge] = {}
     if sense.kind != "voltage-divider":
-        energy("sense bias", outputs * sense.bias_power * seconds(duration_fs))
+        parts[path.component("sense bias")] = outputs * sense.bias_power * seconds(duration_fs)
     if sense.supply_component is not None:
-        energy(sense.supply_component, sense.supply_voltage_ratio * charge)
-    energy("sense sample", outputs * sense.sample_energy)
+        parts[path.component(sense.supply_component)] = sense.supply_voltage_ratio * charge
+    parts[path.component("sense sample")] = outputs * sense.sample_energy
     if sense.self_timed:
-        power = outputs * tile.periphery.comparator.power
-        tile.energy(operation, phase, "comparator", kind, power * seconds(duration_fs))
+        parts["comparator"] = outputs * tile.periphery.comparator.power * seconds(duration_fs)
+    return parts
 
 
 def charging_energy(

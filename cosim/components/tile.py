@@ -44,6 +44,7 @@ PHASE_KINDS = ("read", "verify", "write")
 OVER_COMPLIANCE = "over compliance"
 """What ``applied`` says of a phase in which a word line carries more than the driver's compliance."""
 _Answer = TypeVar("_Answer")
+_Energy = TypeVar("_Energy", float, FloatArray)
 _AT_REST = np.zeros((1, 1))
 
 _NETWORK_SOURCE = "solution of the network equations by the backend of the phase"
@@ -291,6 +292,17 @@ class Tile:
             self._turn.give()
         return index, result
 
+    def trial(self, operation: int, phase: Phase) -> PhaseResult:
+        """Return the backend's answer to a phase that would begin now: nothing is recorded, committed or drawn.
+
+        Cells are as they are after the time since the last phase; those that drift, as they were in it.
+        """
+        state = aged_state(self.array, self.state, seconds(self.idle_fs), self.temperature, self._seed)
+        request = PhaseRequest(
+            self.network, (state,), self.node_voltages, self.now, self.temperature, phase, self._seed
+        )
+        return self._result(partial(self.backends[phase.kind].unrecorded().run, request), operation, phase)
+
     def answer_reads(
         self, phase: Phase, voltages: FloatArray, limit: ReadLimit | None = None
     ) -> ReadAnswers | None:
@@ -317,6 +329,10 @@ class Tile:
     def idle_fs(self) -> int:
         """Time since the end of the last phase [fs]."""
         return self.now - self._last_fs
+
+    def rests_from(self, end_fs: int) -> None:
+        """Let the cells be at 0 V from the end of a phase on [fs]."""
+        self._last_fs = end_fs
 
     def settle(self, state: FloatArray, rest_fs: int) -> None:
         """Take the state after reads between which the cells were at 0 V for some time [fs]."""
@@ -435,9 +451,9 @@ class Tile:
     ) -> int:
         """Append the records of a phase; ``energies``: delivered, absorbed, cells, access, wires, ends, stored [J]."""
         trace, index = self.trace, len(self.trace.phases)
+        self.rests_from(start + duration)
         delivered, absorbed, cells, access, wires, ends, stored = energies
-        numerical = delivered - absorbed - cells - access - wires - ends - stored
-        self._last_fs = start + duration
+        numerical, parts = network_parts(*energies)
         trace.phases.append(
             PhaseRecord(
                 index, operation, self.name, kind, backend, start, duration, delivered, absorbed, cells, access,
@@ -447,10 +463,6 @@ class Tile:
         trace.busy.append(
             BusyRecord(f"{self.name}.array", 0, operation, kind, asked, start, start + duration, 1, 1)
         )
-        parts = {
-            "cells": cells, "access devices": access, "wires": wires, "line ends": ends, "driver sink": absorbed,
-            "line capacitance": stored, "numerical": numerical,
-        }  # fmt: skip
         for component, value in parts.items():
             if value:
                 trace.energy(operation, index, self.name, component, kind, value, component)
@@ -478,6 +490,18 @@ class Tile:
         formulas[f"{self.name}/gate-line charging"] = p.driver.line_formula(self.capacitance.gate)
         formulas[f"{self.name}/digital"] = p.sequencer.combine_formula()
         formulas[f"{self.name}/comparator"] = p.comparator.formula()
+
+
+def network_parts(
+    delivered: _Energy, absorbed: _Energy, cells: _Energy, access: _Energy, wires: _Energy, ends: _Energy,
+    stored: _Energy,
+) -> tuple[_Energy, dict[str, _Energy]]:  # fmt: skip
+    """Return the numerical energy of phases [J], and the energy of each component of `NETWORK_FORMULAS`."""
+    numerical = delivered - absorbed - cells - access - wires - ends - stored
+    return numerical, {
+        "cells": cells, "access devices": access, "wires": wires, "line ends": ends, "driver sink": absorbed,
+        "line capacitance": stored, "numerical": numerical,
+    }  # fmt: skip
 
 
 def _total(values: FloatArray) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.components.bank import Process
-from cosim.components.programming import Programming, program_tile, visible_range
+from cosim.components.programming import Programming, program_tile
 from cosim.components.read_path import ReadPath
 from cosim.components.read_phases import (
     AdcRange,
@@ -28,6 +28,7 @@ from cosim.components.read_phases import (
 )
 from cosim.components.reading import convert, convert_inputs, select_rows
 from cosim.components.tile import Tile
+from cosim.components.verify_reads import visible_range
 from cosim.crossbar.drive import GroupedDrives, Phase
 from cosim.devices.base import FloatArray
 

@@ -34,7 +34,7 @@ class PhaseRequest:
     ``states``: one array ``(rows, columns[, k])`` for each array of the network. ``node_voltages``:
     one array ``(2, rows, columns)`` [V] each (word nodes, bit nodes) where wires have capacitance,
     else None. ``start_fs``: event time; ``temperature`` [K]; ``noise_seed``: seeds the random part of
-    this phase alone.
+    this phase alone. ``net_voltages`` ``(nets,)`` [V]: of nets with a capacitance, at the start; None: 0 V.
     """
 
     network: Network
@@ -44,6 +44,7 @@ class PhaseRequest:
     temperature: float
     phase: Phase
     noise_seed: int
+    net_voltages: FloatArray | None = None
 
     def digest(self) -> str:
         """Return a hash of everything but ``start_fs``: equal digests have equal results."""
@@ -55,6 +56,7 @@ class PhaseRequest:
             self.temperature,
             self.phase,
             self.noise_seed,
+            self.net_voltages,
         ):
             _feed(hasher, part)
         return hasher.hexdigest()
@@ -77,7 +79,7 @@ class Energy:
     ``delivered`` and ``absorbed``: per net of the network, the integrals of the positive and of the
     negative part of v·i at the net (both >= 0). ``cells``: per array ``(rows, columns)``, dissipated in
     the devices. ``access``, ``wires``, ``terminations``: dissipated in access devices, line segments
-    and line-end resistances. ``stored``: gain of the energy stored in line capacitance.
+    and line-end resistances. ``stored``: gain of the energy stored in the capacitance of lines and nets.
     """
 
     delivered: FloatArray
@@ -131,7 +133,7 @@ class PhaseResult:
     ``duration_fs`` is the true duration (shorter than asked for after a stop); strobes after it are left
     out of ``samples``. ``stops``: the stop conditions that were met. ``net_charge`` [C]: per net, the integral of the current into the array. ``kcl_residual``: largest relative violation
     of Kirchhoff's current law. ``applied`` lists what the backend did beside solving (for example
-    ``stochastic``, ``plain_resistors``).
+    ``stochastic``, ``plain_resistors``). ``net_voltages`` ``(nets,)`` [V]: at the end, where nets have capacitance.
     """
 
     states: tuple[FloatArray, ...]
@@ -145,6 +147,7 @@ class PhaseResult:
     saved: SavedWaveforms | None = None
     deviation: Deviation | None = None
     stops: tuple[Stop, ...] = ()
+    net_voltages: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

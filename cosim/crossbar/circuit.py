@@ -1,7 +1,7 @@
 """A network as one linear circuit: which nets are driven, which float, and what joins them.
 
 A net that no drive holds floats. Where it is the end of a single line, that line end is open and the net
-follows its last node; where it joins several line ends, its voltage is an unknown of its own, found from
+follows its last node; where it joins several line ends or holds charge, its voltage is an unknown of its own, found from
 Kirchhoff's current law (`cosim.crossbar.joined`). All arrays of one width and kind are one `LineStack`.
 """
 
@@ -91,9 +91,9 @@ class Circuit:
         """The stacks, in the order of all that is given by stack."""
         return self.joined.stacks
 
-    def shunted(self, shunts: Sequence[Injection]) -> Circuit:
-        """Return the circuit with more conductance [S] from its word and bit nodes to 0 V, by stack."""
-        return replace(self, joined=self.joined.shunted(shunts))
+    def shunted(self, shunts: Sequence[Injection], net_shunt: FloatArray | None = None) -> Circuit:
+        """Return the circuit with more conductance [S] to 0 V: from word and bit nodes by stack, from nets ``(nets,)``."""
+        return replace(self, joined=self.joined.shunted(shunts, net_shunt))
 
     def solve(
         self,
@@ -101,6 +101,7 @@ class Circuit:
         conductance: Sequence[FloatArray],
         injected: Sequence[Injection] | None = None,
         tolerance: float = DEFAULT_TOLERANCE,
+        net_injected: FloatArray | None = None,
     ) -> StackedSolution:
         """Solve for the floating nets, all nodes and all currents.
 
@@ -112,8 +113,12 @@ class Circuit:
             Cells of every stack [S], ``(rows, columns)``.
         injected
             Currents injected into word and bit nodes of every stack [A], ``(rows, columns)`` each.
+        net_injected
+            Currents injected into nets [A], ``(nets,)``.
         """
-        solution = self.joined.solve_stacked(net_voltage, conductance, injected, tolerance=tolerance)
+        solution = self.joined.solve_stacked(
+            net_voltage, conductance, injected, net_injected, tolerance=tolerance
+        )
         for ends, part in zip(self.following, solution.stacks, strict=True):
             if ends.nets.size:
                 nodes = np.concatenate((part.word.reshape(-1), part.bit.reshape(-1)))
@@ -123,10 +128,11 @@ class Circuit:
 
 def joins_floating_nets(network: Network, driven: Sequence[bool]) -> bool:
     """Return whether a net that floats joins more than one line end."""
-    return bool(_joined_floating(network, driven))
+    return bool(_joined_floating(network, driven, charged=False))
 
 
-def _joined_floating(network: Network, driven: Sequence[bool]) -> tuple[str, ...]:
+def _joined_floating(network: Network, driven: Sequence[bool], charged: bool) -> tuple[str, ...]:
+    """Return the floating nets that are unknowns of their own; ``charged``: those that hold charge too."""
     if all(driven):
         return ()
     uses = Counter(
@@ -136,7 +142,12 @@ def _joined_floating(network: Network, driven: Sequence[bool]) -> tuple[str, ...
         for net in side or ()
         if net is not None
     )
-    return tuple(net for net, held in zip(network.nets, driven, strict=True) if not held and uses[net] > 1)
+    holds = network.net_capacitance > 0
+    return tuple(
+        net
+        for net, held, holding in zip(network.nets, driven, holds.tolist(), strict=True)
+        if not held and (uses[net] > 1 or (charged and holding))
+    )
 
 
 def circuit(
@@ -159,7 +170,7 @@ def circuit(
         One value per array: only arrays of equal kind are stacked.
     """
     tied = dict(zip(network.nets, driven, strict=True))
-    tied.update(dict.fromkeys(_joined_floating(network, driven), True))
+    tied.update(dict.fromkeys(_joined_floating(network, driven, charged), True))
     factor, ground = 1.0 if wires else 0.0, _LEAK if charged else _TO_GROUND
     parts = [_lines(network, array, tied, factor, ground) for array in network.arrays]
     joined = JoinedNetwork(parts, len(network.nets), kinds)

@@ -67,16 +67,18 @@ class JoinedNetwork:
             groups.setdefault((array.system.columns, kinds[k] if kinds else None), []).append(k)
         self.stacks = tuple(stack_arrays(self.arrays, tuple(members)) for members in groups.values())
         self._direct = any(array.system.prepared.shorted for array in self.arrays)
+        self._net_shunt = np.zeros(nets)
         self._tied = np.zeros(nets, dtype=bool)
         for array in self.arrays:
             for side in array.nets():
                 self._tied[side[side >= 0]] = True
 
-    def shunted(self, shunts: Sequence[Injection]) -> JoinedNetwork:
-        """Return the network with more conductance [S] from every word and bit node to 0 V, by stack."""
+    def shunted(self, shunts: Sequence[Injection], net_shunt: FloatArray | None = None) -> JoinedNetwork:
+        """Return the network with more conductance [S] to 0 V: from word and bit nodes by stack, from nets ``(nets,)``."""
         other = object.__new__(JoinedNetwork)
         other.arrays, other.nets = self.arrays, self.nets
         other._direct, other._tied = self._direct, self._tied
+        other._net_shunt = self._net_shunt if net_shunt is None else self._net_shunt + net_shunt
         other.stacks = tuple(stack.shunted(*shunt) for stack, shunt in zip(self.stacks, shunts, strict=True))
         return other
 
@@ -118,6 +120,7 @@ class JoinedNetwork:
         net_voltage: FloatArray,
         conductance: Sequence[FloatArray],
         injected: Sequence[Injection] | None = None,
+        net_injected: FloatArray | None = None,
         *,
         tolerance: float = DEFAULT_TOLERANCE,
         kernel: KernelName = "auto",
@@ -132,6 +135,8 @@ class JoinedNetwork:
             Cells of every stack [S], ``(rows, columns)``.
         injected
             Currents injected into the word and bit nodes of every stack.
+        net_injected
+            Currents injected into the nets [A], ``(nets,)``; a net's current is what enters beside it.
 
         Raises
         ------
@@ -139,13 +144,14 @@ class JoinedNetwork:
             A value is refused, or currents are injected where a line without any resistance ties two nets.
         """
         if self._direct:
-            return self._stacked_direct(net_voltage, conductance, injected)
+            return self._stacked_direct(net_voltage, conductance, injected, net_injected)
         floating = np.flatnonzero(np.isnan(net_voltage) & self._tied)
         volts = np.zeros((1 + floating.size, self.nets))
         volts[0] = np.where(np.isnan(net_voltage), 0.0, net_voltage)
         volts[1 + np.arange(floating.size), floating] = 1.0
         settings = (tolerance, kernel)
-        current, batches, bounds = self._at(volts, conductance, injected, settings)
+        into = injected, net_injected
+        current, batches, bounds = self._at(volts, conductance, into, settings)
         schur, weights = current[1:, floating].T, np.ones(1)
         if floating.size:
             weights = np.concatenate(([1.0], _float(schur, -current[0, floating])))
@@ -156,7 +162,7 @@ class JoinedNetwork:
             if np.abs(left).max(initial=0.0) <= 0.1 * tolerance * float(np.abs(total).max(initial=0.0)):
                 break
             final[floating] += _float(schur, -left) if _round else 0.0
-            again, batches, bounds = self._at(final[None, :], conductance, injected, settings)
+            again, batches, bounds = self._at(final[None, :], conductance, into, settings)
             parts, total, bound = tuple(b.combined(np.ones(1)) for b in batches), again[0], float(bounds[0])
         return StackedSolution(final, total, parts, bound + float(np.abs(total[floating]).sum()))
 
@@ -164,21 +170,27 @@ class JoinedNetwork:
         self,
         volts: FloatArray,
         conductance: Sequence[FloatArray],
-        injected: Sequence[Injection] | None,
+        into: tuple[Sequence[Injection] | None, FloatArray | None],
         settings: tuple[float, KernelName],
     ) -> tuple[FloatArray, list[StackSolution], FloatArray]:
-        """Solve every stack at the given net voltages ``(batch, nets)``; sum the net currents."""
-        current = np.zeros_like(volts)
+        """Solve every stack at the given net voltages ``(batch, nets)``; sum the net currents.
+
+        ``into``: what is injected into nodes and nets, both in the first of the batch alone.
+        """
+        injected, net_injected = into
+        current = self._net_shunt * volts
+        if net_injected is not None:
+            current[0] -= net_injected
         batches = []
         bounds = np.zeros(len(volts))
         for k, stack in enumerate(self.stacks):
             given = None if injected is None else injected[k]
             solved, bound = solve_stack(stack, volts, conductance[k], given, *settings)
-            for nets, into in zip(stack.nets, solved.ends, strict=True):
+            for nets, entering in zip(stack.nets, solved.ends, strict=True):
                 tied = nets.reshape(-1) >= 0
                 if not tied.any():
                     continue
-                flat = into.reshape(volts.shape[0], -1)
+                flat = entering.reshape(volts.shape[0], -1)
                 for row in range(volts.shape[0]):
                     current[row] += np.bincount(nets.reshape(-1)[tied], flat[row, tied], self.nets)
             batches.append(solved)
@@ -210,8 +222,10 @@ class JoinedNetwork:
         net_voltage: FloatArray,
         conductance: Sequence[FloatArray],
         injected: Sequence[Injection] | None,
+        net_injected: FloatArray | None,
     ) -> StackedSolution:
-        if injected is not None or any(stack.extra is not None for stack in self.stacks):
+        charged = injected is not None or net_injected is not None or self._net_shunt.any()
+        if charged or any(stack.extra is not None for stack in self.stacks):
             raise CrossbarError(
                 "a line without resistance ties two nets: give it or one of its ends a resistance above 0"
             )

@@ -11,14 +11,15 @@ of many arrays that share one floating node. Currents are positive into the arra
                                │cell              │cell
     (bit lines likewise, from top to bottom)
 
-One wire segment lies between every line-end resistance and the first (last) node.
+One wire segment lies between every line-end resistance and the first (last) node. A net may have a lumped
+capacitance to ground beside that of the lines: the node of a lane, the input of a sense amplifier.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import ClassVar, Literal, NamedTuple
 
@@ -239,7 +240,7 @@ class CrossbarArray:
         return tuple(dict.fromkeys(net for side in ends for net in side if net is not None))
 
 
-_OF_NETS = ("nets", "net_index", "ends", "gate_nets", "has_capacitance")
+_OF_NETS = ("nets", "net_index", "ends", "gate_nets", "net_capacitance", "has_capacitance")
 """Cached properties of a `Network` that do not depend on its device."""
 
 
@@ -254,9 +255,14 @@ class ArrayEnds(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Arrays joined by the nets that their line ends name."""
+    """Arrays joined by the nets that their line ends name.
+
+    ``capacitance``: lumped, from nets to ground [F]. A net that floats is charged through the lines, one that is driven
+    by its driver. Raises `CrossbarError` for a value or a name that no network has.
+    """
 
     arrays: tuple[CrossbarArray, ...]
+    capacitance: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.arrays:
@@ -264,13 +270,20 @@ class Network:
         names = [array.name for array in self.arrays]
         if len(set(names)) != len(names):
             raise CrossbarError(f"the arrays of a network must have different names, not {', '.join(names)}")
+        for net, value in self.capacitance.items():
+            if net not in self.net_index:
+                raise CrossbarError(f"capacitance must name nets at line ends of the network, not '{net}'")
+            if not 0 <= value < float("inf"):
+                raise CrossbarError(
+                    f"capacitance of net {net} must be 0 F or above and finite, not {value} F"
+                )
 
     def with_device(self, device: DeviceModel) -> Network:
         """Return the network of one array with another device of the same shape; what nets say is not made anew."""
         (array,) = self.arrays
         if device is array.device:
             return self
-        found = Network((dataclasses.replace(array, device=device),))
+        found = Network((dataclasses.replace(array, device=device),), self.capacitance)
         found.__dict__.update({name: self.__dict__[name] for name in _OF_NETS if name in self.__dict__})
         return found
 
@@ -301,9 +314,14 @@ class Network:
         return tuple(dict.fromkeys(net for array in self.arrays for net in array.gates or ()))
 
     @cached_property
+    def net_capacitance(self) -> FloatArray:
+        """Lumped capacitance of each of `nets` [F]."""
+        return np.array([self.capacitance.get(net, 0.0) for net in self.nets])
+
+    @cached_property
     def has_capacitance(self) -> bool:
-        """Whether any node stores charge."""
-        return any(array.segments.has_capacitance for array in self.arrays)
+        """Whether any node or net stores charge."""
+        return bool(self.net_capacitance.any()) or any(a.segments.has_capacitance for a in self.arrays)
 
 
 def single(
@@ -361,6 +379,12 @@ def _live_array(array: CrossbarArray, rows: NDArray[np.intp]) -> CrossbarArray:
     )
 
 
+def _reduced(network: Network, arrays: tuple[CrossbarArray, ...]) -> Network:
+    """Return the network of some of the arrays, with the capacitance of the nets that it still has."""
+    nets = {net for array in arrays for net in array.line_nets}
+    return Network(arrays, {net: value for net, value in network.capacitance.items() if net in nets})
+
+
 @lru_cache(maxsize=1024)
 def live_network(network: Network, conducting: tuple[tuple[bool, ...] | None, ...]) -> LiveNetwork:
     """Return the part of a network that conducts; ``conducting``: per array its rows, None if ungated."""
@@ -375,7 +399,7 @@ def live_network(network: Network, conducting: tuple[tuple[bool, ...] | None, ..
     reduced = (
         network
         if len(arrays) == len(network.arrays) and all(m is None for m in conducting)
-        else Network(tuple(arrays))
+        else _reduced(network, tuple(arrays))
     )
     nets = np.array([network.net_index[net] for net in reduced.nets], dtype=np.intp)
     return LiveNetwork(reduced, tuple(indices), nets)

@@ -1,6 +1,6 @@
 r"""How fast a driven network settles: its slowest time constant, estimated and bounded by a few solves.
 
-With node conductances :math:`G` and capacitances :math:`C` the voltages relax as
+With node conductances :math:`G` and capacitances :math:`C` (of lines and floating nets) the voltages relax as
 :math:`C\dot v = -G v`. The slowest time constant :math:`\tau` is the largest eigenvalue of :math:`G^{-1} C`. One
 solve takes a positive vector :math:`v` (first all ones: the ratios below are then the Elmore delays of the nodes; Elmore,
 J. Appl. Phys. 19, 55 (1948)) to its first moment :math:`w = G^{-1} C v`, and
@@ -84,19 +84,26 @@ def settling(
             for side in (0, 1)
         ]
         charges.append(tuple(np.broadcast_to(c[:, None], stack.shape) for c in pair))
-    if not any(c.any() for pair in charges for c in pair):
+    nets = np.array([0.0 if net in held else np.nan for net in network.nets])
+    of_nets = np.where(np.isnan(nets), network.net_capacitance, 0.0)
+    if not of_nets.any() and not any(c.any() for pair in charges for c in pair):
         raise CrossbarError(
             "the network has no capacitance, so nothing takes time to settle: give capacitance"
         )
     cells = [np.concatenate([conductance[k] for k in stack.members]) for stack in lines.stacks]
-    nets = np.array([0.0 if net in held else np.nan for net in network.nets])
+    u = np.ones(len(nets))
     v = [(np.ones(stack.shape), np.ones(stack.shape)) for stack in lines.stacks]
     result = Settling(0.0, 0.0, inf)
     for _ in range(solves):
         into = [(c[0] * x[0], c[1] * x[1]) for c, x in zip(charges, v, strict=True)]
-        solution = lines.solve(nets, cells, into)
-        w = [(part.word, part.bit) for part in solution.stacks]
-        top, below, ratios = 0.0, 0.0, []
+        solution = lines.solve(nets, cells, into, net_injected=of_nets * u)
+        w, at_nets, holding = (
+            [(part.word, part.bit) for part in solution.stacks],
+            solution.net_voltage,
+            of_nets > 0,
+        )
+        top, below = float((of_nets * at_nets) @ at_nets), float((of_nets * at_nets) @ u)
+        ratios = [at_nets[holding] / u[holding]]
         for c, x, y in zip(charges, v, w, strict=True):
             for side in (0, 1):
                 top += float(np.vdot(c[side] * y[side], y[side]))
@@ -105,8 +112,8 @@ def settling(
                 ratios += [y[side][live] / x[side][live]] if live.any() else []
         every = np.concatenate(ratios)
         result = Settling(top / below, float(every.min()), float(every.max()))
-        scale = max(float(y.max()) for pair in w for y in pair)
-        v = [(y[0] / scale, y[1] / scale) for y in w]
+        scale = max(float(at_nets.max()), *(float(y.max()) for pair in w for y in pair))
+        v, u = [(y[0] / scale, y[1] / scale) for y in w], at_nets / scale
     return result
 
 

@@ -3,7 +3,8 @@ r"""The controller of a core's lanes: how long the phases of an instruction last
 An instruction is select, rails and settle, then for a read strobe, latch and hold, for feedback the clamp of the node, and
 release (`docs/ktram-circuits.md`). Times:
 
-* settle :math:`\max(t_{min}, k\,C_n/\sum G)` with the node's capacitance :math:`C_n` and all selected conductances;
+* settle :math:`\max(t_{min}, k\,C_n/\sum G)` with the node's capacitance :math:`C_n` and all selected conductances; on a
+  circuit with capacitance :math:`k` times its slowest time constant (`cosim.crossbar.settling`);
 * the rails are up for the pulse width, or the settling time where that is longer.
 
 Energies, with ``n`` enabled spaces:
@@ -11,7 +12,7 @@ Energies, with ``n`` enabled spaces:
 * select :math:`n\,b\,C_s V_{dd}^2`, ``b`` address bits of a space;
 * rails :math:`2\,n\,C_r V_{app}^2` and node :math:`n\,C_n V_y^2`: charged from a supply, then emptied into ground;
 * cells :math:`t \sum (G_a (V_{app}-V_y)^2 + G_b (V_{app}+V_y)^2)` at ideal fidelity, with the conductances of the start;
-  on a circuit what its phase has dissipated in cells, wires and line ends;
+  on a circuit what its phase has dissipated in cells, wires and line ends, and what drivers of lines have sunk;
 * comparator :math:`I V_{dd} t_c`, and the latch.
 
 Default figures are those of the circuit estimate in the kT-RAM generator study: 20 nm vias, 50 nm pitch, 0.8 V; they are no
@@ -34,7 +35,7 @@ Units = int | Literal["ideal"]
 """Number of units that lanes share; ``ideal``: one for each."""
 
 READ_PARTS = ("select", "rails", "node", "cells", "comparator", "latch")
-"""Parts of the energy of a read; of feedback the first four. Circuits add ``wires`` and ``line ends``."""
+"""Parts of the energy of a read; of feedback the first four. Circuits add ``wires``, ``line ends`` and ``driver sink``."""
 
 
 @final
@@ -109,8 +110,11 @@ class Controller:
 
     def settling(self, conductance: float, spaces: int) -> float:
         """Return the settling time [s] of a node of so many spaces behind a sum of conductances [S]."""
-        tau = self.node_capacitance * spaces / conductance
-        return max(self.settle_floor, self.settle_constants * tau)
+        return self.settled_after(self.node_capacitance * spaces / conductance)
+
+    def settled_after(self, time_constant: float) -> float:
+        """Return the settling time [s] of a node with this time constant [s]."""
+        return max(self.settle_floor, self.settle_constants * time_constant)
 
     @property
     def decision_energy(self) -> float:
@@ -134,7 +138,7 @@ class Controller:
                 sources["rail_capacitance"],
             ),
             "node": Formula(
-                "spaces * node_capacitance * V_y^2", f"node_capacitance = {c.node_capacitance:.6g} F",
+                "spaces * node_capacitance * V_y^2; on a circuit with capacitance: stored in node and lines, lost at release", f"node_capacitance = {c.node_capacitance:.6g} F",
                 sources["node_capacitance"],
             ),
             "cells": Formula(
@@ -143,6 +147,9 @@ class Controller:
             ),
             "wires": Formula("heat of the circuit phase in line segments", "", "Joule's law"),
             "line ends": Formula("heat of the circuit phase in drivers and switches", "", "Joule's law"),
+            "driver sink": Formula(
+                "energy of the circuit phase that flows into drivers of nodes and lines", "", "energy conservation"
+            ),
             "comparator": Formula(
                 "comparator_current * supply * time it decides or watches a ramp",
                 f"comparator_current = {c.comparator_current:.6g} A, supply = {c.supply:.6g} V",

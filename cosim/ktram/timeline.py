@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 import simpy
@@ -27,13 +27,17 @@ from cosim.ktram import side_by_side
 from cosim.ktram.aat import AAT, Active
 from cosim.ktram.controller import Controller, Units
 from cosim.ktram.core import Core
-from cosim.ktram.fidelity import read_voltage
+from cosim.ktram.fidelity import Timing, read_voltage
 from cosim.ktram.instructions import H, Instruction, resolve
 from cosim.ktram.lane import NeuralLane
 from cosim.ktram.lane_devices import scale_of
-from cosim.records import TimedInstruction, Trace
+from cosim.records import PhaseRecord, TimedInstruction, Trace
 from cosim.rng import stream
 from cosim.units import femtoseconds, seconds
+
+if TYPE_CHECKING:
+    from cosim.crossbar.backend import PhaseResult
+    from cosim.ktram.circuit import InstructionRecord
 
 
 @final
@@ -55,6 +59,20 @@ def in_turn(pulses: Iterable[Pulse]) -> LaneProgram:
     """Return the program of given pulses, one after the other."""
     for pulse in pulses:  # noqa: UP028 (what is sent must not reach the iterator of a list)
         yield pulse
+
+
+_OF_PHASES = frozenset({"cells", "wires", "line ends", "driver sink"})
+"""Parts of the energy that are of a circuit phase, with capacitance ``node`` too."""
+
+
+def _deviations(result: PhaseResult) -> tuple[float, ...]:
+    """Return the deviations of a second backend, where one was asked."""
+    d = result.deviation
+    return () if d is None else (d.current_relative, d.state_absolute, d.energy_relative)
+
+
+def _tile(lane: NeuralLane) -> str:
+    return f"lane {lane.index}"
 
 
 @dataclass(slots=True)
@@ -221,13 +239,15 @@ class Timeline:
             parts["select"] = len(numbers) * self.select_energy
         if rule.use_H or pulse.after_latch:
             ready = max(ready, state.latched_fs)
-        settle, width = self._work(lane, rule, active, numbers, pulse.noise, parts)
+        settle_s, width_s = self._durations(lane, rule, active, numbers)
+        settle, width = femtoseconds(settle_s), femtoseconds(width_s)
         if rule.reads:
             ready = max(ready, state.latched_fs - settle)
         if self._rails is not None:
             if ready > self.now_fs:
                 yield environment.timeout(ready - self.now_fs)
             ready = self._reserve(self._rails, "drive", ready, width + self._release)[0]
+        phase = self._work(lane, rule, active, numbers, pulse.noise, Timing(ready, settle_s), parts)
         end, strobe = ready + width + self._release, -1
         if rule.reads:
             strobe = ready + settle
@@ -240,7 +260,7 @@ class Timeline:
                 self.controller.decision_energy,
                 self.controller.latch_energy,
             )
-        self._record(lane, rule, start, strobe, end, len(numbers), parts)
+        self._record(lane, rule, start, strobe, end, len(numbers), phase, parts)
         yield environment.timeout(end - self.now_fs)
 
     def _reserve(self, bank: Bank | None, kind: str, at_fs: int, duration_fs: int) -> tuple[int, int]:
@@ -260,25 +280,38 @@ class Timeline:
 
     # -- what a pulse does ----------------------------------------------------------------------------
 
+    def _pairs(self, lane: NeuralLane, numbers: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the conductances of the selected kT-bits now [S]."""
+        pairs: NDArray[np.float64] = self.core.law.conductances(lane.state[numbers].astype(np.float64))
+        return pairs * self.scale
+
+    def _durations(
+        self, lane: NeuralLane, rule: Instruction, active: Active, numbers: NDArray[np.intp]
+    ) -> tuple[float, float]:
+        """Return the settling time and the time for which the rails are up [s]."""
+        core, c = self.core, self.controller
+        settle = c.settle_floor
+        if rule.reads:
+            tau = core.fidelity.time_constant(lane, active)
+            total = float(self._pairs(lane, numbers).sum())
+            settle = c.settling(total, core.spaces_per_lane) if tau is None else c.settled_after(tau)
+        return settle, max(core.pulse_width, settle)
+
     def _work(
         self, lane: NeuralLane, rule: Instruction, active: Active, numbers: NDArray[np.intp], noise: float,
-        parts: dict[str, float],
-    ) -> tuple[int, int]:  # fmt: skip
-        """Execute the pulse; add its energies to ``parts``; return the settling time and the rails' time [fs]."""
+        timing: Timing, parts: dict[str, float],
+    ) -> int:  # fmt: skip
+        """Execute the pulse and add its energies to ``parts``; return the number of its circuit phase, -1 for none."""
         core, c, spaces = self.core, self.controller, len(numbers)
-        pairs = core.law.conductances(lane.state[numbers].astype(np.float64)) * self.scale
+        pairs = self._pairs(lane, numbers)
         v_app = core.v_app(rule)
         if rule.reads:
             v_app = read_voltage(v_app, noise) if noise else v_app
-            core.fidelity.execute(lane, active, rule, noise)
+            core.fidelity.execute(lane, active, rule, noise, timing)
             vy = core.topology.node_voltage(v_app, lane.y)
         else:
             vy = rule.coeff * core.drive_voltage(rule.direction) * (H(lane.y) if rule.use_H else 1.0)
-            core.fidelity.execute(lane, active, rule, noise)
-        settle = c.settle_floor
-        if rule.reads:
-            settle = c.settling(float(pairs.sum()), core.spaces_per_lane)
-        width = max(core.pulse_width, settle)
+            core.fidelity.execute(lane, active, rule, noise, timing)
         parts["rails"] = 2.0 * spaces * c.rail_capacitance * v_app * v_app
         parts["node"] = core.spaces_per_lane * c.node_capacitance * vy * vy
         if lane.record is None:
@@ -288,26 +321,50 @@ class Timeline:
             energy = lane.record.result.energy
             heat = np.array(energy.cells).reshape(spaces, -1).sum(axis=1)
             parts["wires"], parts["line ends"] = energy.wires, energy.terminations
+            if lane.record.network.has_capacitance:
+                parts["node"] = energy.stored
+            if sunk := float(energy.absorbed.sum()):
+                parts["driver sink"] = sunk
         parts["cells"] = float(heat.sum())
         shared = parts["rails"] + parts["node"] + parts.get("select", 0.0)
         self.space_energy[lane.index, numbers // core.book.size] += heat + shared / spaces
-        return femtoseconds(settle), femtoseconds(width)
+        return -1 if lane.record is None else self._phase(lane, lane.record)
 
     def _record(
-        self, lane: NeuralLane, rule: Instruction, start: int, strobe: int, end: int, spaces: int,
+        self, lane: NeuralLane, rule: Instruction, start: int, strobe: int, end: int, spaces: int, phase: int,
         parts: Mapping[str, float],
     ) -> None:  # fmt: skip
-        kind = "read" if rule.reads else "feedback"
-        sums = self._sums
+        record, kind, of_phase = lane.record, "read" if rule.reads else "feedback", frozenset[str]()
+        if record is not None:
+            of_phase = _OF_PHASES | ({"node"} if record.network.has_capacitance else set())
         for name, energy in parts.items():
-            sums[name, kind] += energy
             self.energy_j += energy
+            if name in of_phase:
+                self.trace.energy(self._operation, phase, _tile(lane), name, kind, energy, f"ktram/{name}")
+            else:
+                self._sums[name, kind] += energy
         self.trace.instructions.append(
             TimedInstruction(
                 self._operation, lane.index, rule.name, start, strobe, self._lanes[lane.index].latched_fs, end,
-                spaces, lane.y, sum(parts.values()),
+                spaces, lane.y, sum(parts.values()), phase, 0.0 if record is None else record.unsettled,
             )
         )  # fmt: skip
+
+    def _phase(self, lane: NeuralLane, record: InstructionRecord) -> int:
+        """Append the record of a circuit phase; return its number."""
+        result, energy, index = record.result, record.result.energy, len(self.trace.phases)
+        low, high = record.network.arrays[0].device.state_bounds()
+        outside = sum(int(np.count_nonzero((x < low) | (x > high))) for x in result.states)
+        self.trace.phases.append(
+            PhaseRecord(
+                index, self._operation, _tile(lane), record.kind, record.backend, record.start_fs, result.duration_fs,
+                float(energy.delivered.sum()), float(energy.absorbed.sum()),
+                float(sum(cells.sum() for cells in energy.cells)), energy.access, energy.wires, energy.terminations,
+                energy.stored, energy.numerical, result.kcl_residual, outside, "+".join(result.applied), "ktram.controller",
+                *_deviations(result),
+            )
+        )  # fmt: skip
+        return index
 
     # -- read-out by a swept ramp ---------------------------------------------------------------------
 

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from scipy.special import erfc
 
 from cosim.components.bank import Process
-from cosim.components.programming import Programming, visible_range
+from cosim.components.programming import Programming
 from cosim.components.read_path import ReadPath
 from cosim.components.read_phases import read_timing
 from cosim.components.tile import Tile
+from cosim.components.verify_reads import visible_range
 from cosim.components.words import Refreshed, Unselected, Word, read_word, refresh_tile
 from cosim.devices.base import FloatArray
 from cosim.system import Details, Operation, System

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import math
 import os
@@ -35,6 +37,17 @@ def whole_path(path: Path) -> Iterator[Path]:
 def whole_file(path: Path) -> Iterator[IO[str]]:
     """Open a text file that takes the name ``path`` only once everything has been written (`whole_path`)."""
     with whole_path(path) as part, part.open("w", encoding="utf-8", newline="\n") as stream:
+        yield stream
+
+
+@contextmanager
+def whole_gzip(path: Path) -> Iterator[IO[str]]:
+    """Open a compressed text file as `whole_file` does; the same text gives the same bytes, without name and time."""
+    with (
+        whole_path(path) as part, part.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as stream,
+    ):  # fmt: skip
         yield stream
 
 

@@ -29,12 +29,14 @@ def write_folder(
     totals: EnergyTotals | None = None,
     parquet: bool = False,
     fst: bool = False,
+    gzip: bool = False,
 ) -> None:
     """Write the result folder of a run.
 
     Files: ``summary.json``, ``manifest.json``, ``scenario.resolved.yaml``, ``tables/*.csv``, ``trace.json``,
     ``waves.vcd``, ``report.html``, and ``crosscheck.json`` where the run was checked against ngspice. What
-    depends on the wall clock stands in the manifest (and the cross-check) alone; the page shows both.
+    depends on the wall clock stands in the manifest (and the cross-check) alone; the page shows both. Those of an
+    earlier run in the same folder that this one does not have are removed.
 
     Parameters
     ----------
@@ -46,10 +48,11 @@ def write_folder(
     totals : the energy sums of the trace, where the caller has them already
     parquet : Parquet beside the CSV files; needs pyarrow (`InputError` without)
     fst : ``waves.fst`` beside ``waves.vcd``; needs pylibfst (`InputError` without)
+    gzip : ``trace.json.gz`` in place of ``trace.json``
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _no_collection():
-        _write_all(folder, trace, summary, manifest, resolved_yaml, crosscheck, totals, parquet, fst)
+        _write_all(folder, trace, summary, manifest, resolved_yaml, crosscheck, totals, parquet, fst, gzip)
 
 
 @contextmanager
@@ -74,10 +77,14 @@ def _write_all(
     totals: EnergyTotals | None,
     parquet: bool,
     fst: bool,
+    gzip: bool,
 ) -> None:
     totals = totals or energy_totals(trace)
+    timeline, *other = ("trace.json.gz", "trace.json") if gzip else ("trace.json", "trace.json.gz")
+    for old in (*other, *(() if fst else ("waves.fst",)), *(() if crosscheck else ("crosscheck.json",))):
+        (folder / old).unlink(missing_ok=True)
     write_tables(folder / "tables", trace, totals=totals, parquet=parquet)
-    write_timeline(folder / "trace.json", trace, totals=totals)
+    write_timeline(folder / timeline, trace, totals=totals)
     found = waveforms(trace, totals)
     write_vcd(folder / "waves.vcd", found)
     if fst:

@@ -5,11 +5,12 @@ Times are seconds in exact decimal text, other floats the shortest text that rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +18,43 @@ from numpy.typing import NDArray
 from cosim.records import Table, Trace
 from cosim.report.files import decimal_seconds, require, whole_file, whole_path
 from cosim.report.totals import EnergyTotals, energy_totals
+from cosim.units import FEMTOSECONDS_PER_SECOND
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CHUNK = 1024
 _FEW, _MANY = 1 << 12, 1 << 16
 _NO_FORMULA = ("", "", "")
-OPERATION_FIELDS = ("operation", "op", "target", "start_s", "end_s", "energy_j")
-AREA_FIELDS = ("tile", "component", "units", "area_m2", "expression", "inputs", "source")
-RESOURCE_FIELDS = ("resource", "units")
-CELL_FIELDS = ("tile", "row", "column", "energy_j")
-WEAR_FIELDS = ("tile", "row", "column", "pulses", "cycles")
-BREAKDOWN_FIELDS = ("operation", "component", "kind", "energy_j", "formula", "expression", "inputs", "source")
+_FORMULA = ("expression", "inputs", "source")
+_MAPS = "cells-"
+_DERIVED = ("operations", "energy_breakdown", "resources", "area", "cell_energy", "cell_wear")
+Convert = Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DerivedTable:
+    """A table that is made of more than one kind of records, or of arrays: ``rows`` of ``fields``; ``*_fs`` are times [fs]."""
+
+    name: str
+    fields: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self.rows)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the table as a pandas frame; a time becomes whole seconds (``*_s``) and femtoseconds within (``*_fs``)."""
+        import pandas as pd
+
+        columns: dict[str, Any] = {}
+        for position, field in enumerate(self.fields):
+            values = [row[position] for row in self.rows]
+            if field.endswith("_fs"):
+                columns[field[:-3] + "_s"] = [value // FEMTOSECONDS_PER_SECOND for value in values]
+                values = [value % FEMTOSECONDS_PER_SECOND for value in values]
+            columns[field] = values
+        return pd.DataFrame(columns)
 
 
 def write_tables(
@@ -34,51 +62,102 @@ def write_tables(
 ) -> None:
     """Write the tables of a trace to ``folder``; an empty one is left out, except for ``pulses.csv``.
 
-    ``parquet`` writes a Parquet file beside each table of records. Raises `InputError` where it is asked for without pyarrow.
+    ``parquet`` writes a Parquet file beside each. Tables of an earlier run that this one does not have are removed. Raises
+    `InputError` where Parquet is asked for without pyarrow.
     """
     if parquet:
         require_parquet()
     totals = totals or energy_totals(trace)
     number = _remembered(str, _FEW if len(trace.phases) > _FEW else _MANY)
-    for table in trace.tables:
-        path = folder / f"{table.name}.csv"
-        if len(table) or table is trace.pulses:
-            _write(path, header(table), lines(table, number))
-        else:
-            path.unlink(missing_ok=True)
-    _write(folder / "operations.csv", OPERATION_FIELDS, map(_line, _operations(trace, totals)))
-    _write(folder / "energy_breakdown.csv", BREAKDOWN_FIELDS, map(_line, breakdown(trace, totals)))
+    written = set()
+    tables: list[Table | DerivedTable] = [
+        table for table in trace.tables if len(table) or table is trace.pulses
+    ]
+    for table in (*tables, *derived(trace, totals)):
+        _write(folder / f"{table.name}.csv", table, number)
+        written.add(f"{table.name}.csv")
+        if parquet:
+            _write_parquet(folder / f"{table.name}.parquet", table)
+            written.add(f"{table.name}.parquet")
+    for path in _of_runs(folder, trace):
+        if path.name not in written:
+            path.unlink()
+
+
+def _of_runs(folder: Path, trace: Trace) -> Iterator[Path]:
+    """Yield the tables in a folder that a run has written."""
+    names = {*(table.name for table in trace.tables), *_DERIVED}
+    for path in sorted(folder.iterdir()):
+        known = path.stem in names or path.stem.startswith(_MAPS)
+        if known and path.suffix in (".csv", ".parquet"):
+            yield path
+
+
+def derived(trace: Trace, totals: EnergyTotals) -> Iterator[DerivedTable]:
+    """Yield the tables that are no tables of records; one without rows is left out, except for the first two."""
+    operations = ("operation", "op", "target", "start_fs", "end_fs", "energy_j")
+    yield DerivedTable("operations", operations, list(_operations(trace, totals)))
+    parts = ("operation", "component", "kind", "energy_j", "formula", *_FORMULA)
+    yield DerivedTable("energy_breakdown", parts, list(breakdown(trace, totals)))
     if trace.capacities:
-        _write(folder / "resources.csv", RESOURCE_FIELDS, map(_line, sorted(trace.capacities.items())))
+        yield DerivedTable("resources", ("resource", "units"), sorted(trace.capacities.items()))
     if trace.areas:
-        _write(folder / "area.csv", AREA_FIELDS, map(_line, _areas(trace)))
+        fields = ("tile", "component", "units", "area_m2", *_FORMULA)
+        yield DerivedTable("area", fields, [(*record[:-1], *record.formula) for record in trace.areas])
     if trace.cell_energies:
-        _write(folder / "cell_energy.csv", CELL_FIELDS, _cell_lines(trace))
-    for old in folder.glob("cells-*.csv"):
-        old.unlink()
-    for tile, maps in sorted(trace.maps.items()):
-        _write(folder / f"cells-{tile}.csv", ("row", "column", *maps), _map_lines(maps))
+        spent = {tile: {"energy_j": energy} for tile, energy in trace.cell_energies.items()}
+        yield _cells("cell_energy", spent)
     if trace.cell_wear:
-        _write(folder / "cell_wear.csv", WEAR_FIELDS, _wear_lines(trace))
-    if parquet:
-        for table in trace.tables:
-            if len(table):
-                _write_parquet(folder / f"{table.name}.parquet", table)
+        wear = {tile: {"pulses": p, "cycles": c} for tile, (p, c) in trace.cell_wear.items()}
+        yield _cells("cell_wear", wear)
+    for tile, maps in sorted(trace.maps.items()):
+        yield DerivedTable(f"{_MAPS}{tile}", ("row", "column", *maps), list(_cell_rows(maps)))
 
 
-def header(table: Table) -> tuple[str, ...]:
-    """Return the column names of a table as its CSV has them: times end in ``_s``."""
-    return tuple(field[:-3] + "_s" if field.endswith("_fs") else field for field in table.fields)
+def _cells(name: str, cells: Mapping[str, Mapping[str, Any]]) -> DerivedTable:
+    """Return a table with a row for each device of each tile; arrays ``(rows, columns)`` by the names of their columns."""
+    fields = ("tile", "row", "column", *next(iter(cells.values())))
+    return DerivedTable(
+        name, fields, [(tile, *row) for tile in sorted(cells) for row in _cell_rows(cells[tile])]
+    )
 
 
-def lines(table: Table, number: Callable[[float], str] = str) -> Iterator[str]:
+def _cell_rows(maps: Mapping[str, NDArray[Any]]) -> Iterator[tuple[Any, ...]]:
+    """Yield row, column and the values of each device of an array."""
+    places = np.indices(next(iter(maps.values())).shape)
+    return zip(*(array.ravel().tolist() for array in (*places, *maps.values())), strict=True)
+
+
+def _operations(trace: Trace, totals: EnergyTotals) -> Iterator[tuple[Any, ...]]:
+    energy = totals.by_operation()
+    for record in trace.operations:
+        yield (
+            record.operation, record.op, record.target, record.start_fs, record.end_fs, energy.get(record.operation, 0.0),
+        )  # fmt: skip
+
+
+def breakdown(trace: Trace, totals: EnergyTotals) -> Iterator[tuple[Any, ...]]:
+    """Yield the energy sums by operation, component and kind, each with how it was computed."""
+    for (operation, component, kind, key), energy in totals.groups.items():
+        yield operation, component, kind, energy, key, *trace.formulas.get(key, _NO_FORMULA)
+
+
+def _write(path: Path, table: Table | DerivedTable, number: Convert) -> None:
+    """Write a table as CSV; names of times end in ``_s``."""
+    names = [field[:-3] + "_s" if field.endswith("_fs") else field for field in table.fields]
+    with whole_file(path) as stream:
+        stream.write(",".join(map(_quoted, names)) + "\n")
+        stream.writelines(_lines(table, number))
+
+
+def _lines(table: Table | DerivedTable, number: Convert) -> Iterator[str]:
     """Yield the rows of a table as CSV text, several thousand at a time; times as exact decimal text.
 
     ``number`` makes the text of a float: one that remembers saves half of the time, since the energies of
     phases stand in two tables.
     """
     rows = iter(table)
-    converters: list[Callable[[Any], str]] = []
+    converters: list[Convert] = []
     while chunk := list(islice(rows, _CHUNK)):
         converters = converters or [
             _converter(field, value, number) for field, value in zip(table.fields, chunk[0], strict=True)
@@ -88,11 +167,11 @@ def lines(table: Table, number: Callable[[float], str] = str) -> Iterator[str]:
         yield "\n".join(map(",".join, zip(*texts, strict=True))) + "\n"
 
 
-def _remembered(convert: Callable[[Any], str], most: int) -> Callable[[Any], str]:
+def _remembered(convert: Convert, most: int) -> Convert:
     return lru_cache(maxsize=most)(convert)
 
 
-def _converter(field: str, value: Any, number: Callable[[float], str]) -> Callable[[Any], str]:
+def _converter(field: str, value: Any, number: Convert) -> Convert:
     """Return what makes CSV text of the values of a field."""
     if field.endswith("_fs"):
         return decimal_seconds
@@ -107,61 +186,11 @@ def _quoted(text: str) -> str:
     return text
 
 
-def breakdown(trace: Trace, totals: EnergyTotals) -> Iterator[tuple[Any, ...]]:
-    """Yield the energy sums by operation, component and kind, each with how it was computed."""
-    for (operation, component, kind, key), energy in totals.groups.items():
-        yield operation, component, kind, energy, key, *trace.formulas.get(key, _NO_FORMULA)
-
-
-def _operations(trace: Trace, totals: EnergyTotals) -> Iterator[tuple[Any, ...]]:
-    energy = totals.by_operation()
-    for record in trace.operations:
-        start, end = decimal_seconds(record.start_fs), decimal_seconds(record.end_fs)
-        yield record.operation, record.op, record.target, start, end, energy.get(record.operation, 0.0)
-
-
-def _areas(trace: Trace) -> Iterator[tuple[Any, ...]]:
-    for record in trace.areas:
-        yield *record[:-1], *record.formula
-
-
-def _cell_lines(trace: Trace) -> Iterator[str]:
-    """Yield the energy of every device as CSV text, a row of the array at a time."""
-    for tile, energy in sorted(trace.cell_energies.items()):
-        for row, values in enumerate(energy.tolist()):
-            yield "".join(f"{_quoted(tile)},{row},{column},{value}\n" for column, value in enumerate(values))
-
-
-def _map_lines(maps: Mapping[str, NDArray[np.float64]]) -> Iterator[str]:
-    """Yield the maps of a tile as CSV text, a row of the array at a time."""
-    for row, values in enumerate(zip(*maps.values(), strict=True)):
-        for column, cell in enumerate(zip(*(part.tolist() for part in values), strict=True)):
-            yield f"{row},{column},{','.join(map(str, cell))}\n"
-
-
-def _wear_lines(trace: Trace) -> Iterator[str]:
-    """Yield programming pulses and equivalent cycles of every device as CSV text."""
-    for tile, (pulses, cycles) in sorted(trace.cell_wear.items()):
-        for row, (counts, worn) in enumerate(zip(pulses.tolist(), cycles.tolist(), strict=True)):
-            for column, pair in enumerate(zip(counts, worn, strict=True)):
-                yield f"{_quoted(tile)},{row},{column},{pair[0]},{pair[1]}\n"
-
-
-def _line(cells: Iterable[Any]) -> str:
-    return ",".join(_quoted(str(cell)) for cell in cells) + "\n"
-
-
-def _write(path: Path, names: Sequence[str], text: Iterable[str]) -> None:
-    with whole_file(path) as stream:
-        stream.write(_line(names))
-        stream.writelines(text)
-
-
 def require_parquet() -> None:
     """Raise `InputError` where pyarrow is not installed."""
     require("pyarrow", "parquet", "Parquet tables need")
 
 
-def _write_parquet(path: Path, table: Table) -> None:
+def _write_parquet(path: Path, table: Table | DerivedTable) -> None:
     with whole_path(path) as part:
         table.frame().to_parquet(part, index=False)

@@ -1,4 +1,4 @@
-"""``trace.json``: the run as Chrome trace events, which Perfetto and ``chrome://tracing`` open.
+"""``trace.json`` or ``trace.json.gz``: the run as Chrome trace events, which Perfetto and ``chrome://tracing`` open.
 
 One process per tile (and one for what the tiles share, one for the program), one track per unit of a
 resource, complete events (``X``) that never overlap on their track, counters (``C``) with the mean power of
@@ -15,14 +15,15 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from cosim.records import Trace
-from cosim.report.files import whole_file
+from cosim.records import PhaseRecord, Trace
+from cosim.report.files import whole_file, whole_gzip
 from cosim.report.totals import EnergyTotals, energy_totals
 from cosim.units import seconds
 
 PROGRAM = "program"
 SHARED = "shared"
 _CHUNK = 4096
+_DURATION_FROM = PhaseRecord._fields.index("duration_from")
 
 
 def owner(resource: str) -> tuple[str, str]:
@@ -32,9 +33,9 @@ def owner(resource: str) -> tuple[str, str]:
 
 
 def write_timeline(path: Path, trace: Trace, *, totals: EnergyTotals | None = None) -> None:
-    """Write the trace events of a run to ``path``."""
+    """Write the trace events of a run to ``path``, compressed where its name ends in ``.gz``."""
     events = _Events(trace, totals or energy_totals(trace)).all()
-    with whole_file(path) as stream:
+    with (whole_gzip if path.suffix == ".gz" else whole_file)(path) as stream:
         stream.write('{"displayTimeUnit": "ns", "traceEvents": [\n')
         _write_joined(stream, events)
         stream.write("\n]}\n")
@@ -48,8 +49,9 @@ def _write_joined(stream: IO[str], events: Iterator[str]) -> None:
 
 
 def microseconds(time_fs: int) -> str:
-    """Return integer femtoseconds as the exact decimal text of the microseconds."""
-    return f"{time_fs // 10**9}.{time_fs % 10**9:09d}"
+    """Return integer femtoseconds as the exact decimal text of the microseconds; whole nanoseconds have three digits."""
+    whole, part = divmod(time_fs, 10**9)
+    return f"{whole}.{part:09d}" if part % 10**6 else f"{whole}.{part // 10**6:03d}"
 
 
 class _Events:
@@ -103,10 +105,10 @@ class _Events:
         for row, energy in zip(self._trace.phases, energies, strict=True):
             phase, operation, tile, kind, backend, start, duration = row[:7]
             watts = repr(energy / seconds(duration) if duration else 0.0)
-            origin = self._quote(str(row[-1]))
+            origin = self._quote(row[_DURATION_FROM])
             arguments = (
-                f'{{"phase": {phase}, "operation": {operation}, "backend": {self._quote(backend)}, '
-                f'"energy_j": {energy!r}, "mean_power_w": {watts}, "duration_from": {origin}}}'
+                f'{{"phase":{phase},"operation":{operation},"backend":{self._quote(backend)},'
+                f'"energy_j":{energy!r},"mean_power_w":{watts},"duration_from":{origin}}}'
             )
             yield self._complete(f"{tile}.array", 0, kind, start, start + duration, arguments)
             if operation in self._finished:
@@ -124,9 +126,9 @@ class _Events:
         told = {f"{tile}.array" for tile in self._tiles_with_phases}
         for resource, unit, operation, kind, asked, start, end, jobs, units in self._trace.busy:
             if resource not in told:
-                waited = f', "waited_us": {microseconds(start - asked)}' if start > asked else ""
-                several = f', "jobs": {jobs}, "units": {units}' if jobs > 1 or units > 1 else ""
-                arguments = f'{{"operation": {operation}{waited}{several}}}'
+                waited = f',"waited_us":{microseconds(start - asked)}' if start > asked else ""
+                several = f',"jobs":{jobs},"units":{units}' if jobs > 1 or units > 1 else ""
+                arguments = f'{{"operation":{operation}{waited}{several}}}'
                 yield self._complete(resource, unit, kind, start, end, arguments)
                 for phase in self._sampled.pop((resource, operation, asked), ()):
                     yield self._flow("f", phase, resource, unit, start)
@@ -141,18 +143,18 @@ class _Events:
         )
         self._latest[resource, unit] = pid, tid
         text = (
-            f'{{"ph": "X", "name": {self._quote(name)}, "pid": {pid}, "tid": {tid}, '
-            f'"ts": {microseconds(start)}, "dur": {microseconds(end - start)}, "args": {arguments}}}'
+            f'{{"ph":"X","name":{self._quote(name)},"pid":{pid},"tid":{tid},'
+            f'"ts":{microseconds(start)},"dur":{microseconds(end - start)},"args":{arguments}}}'
         )
         return ",\n".join([*self._flush(), text]) if self._pending else text
 
     def _flow(self, step: str, phase: int, resource: str, unit: int, time: int) -> str:
         """Return start, step or end of the flow of a phase, bound to the latest slice of a unit at ``time``."""
         pid, tid = self._latest[resource, unit]
-        bound = ', "bp": "e"' if step == "f" else ""
+        bound = ',"bp":"e"' if step == "f" else ""
         return (
-            f'{{"ph": "{step}", "name": "phase", "cat": "flow", "id": {phase}, "pid": {pid}, "tid": {tid}, '
-            f'"ts": {microseconds(time)}{bound}}}'
+            f'{{"ph":"{step}","name":"phase","cat":"flow","id":{phase},"pid":{pid},"tid":{tid},'
+            f'"ts":{microseconds(time)}{bound}}}'
         )
 
     def _lane(self, resource: str, unit: int, start: int, end: int) -> int:
@@ -170,8 +172,8 @@ class _Events:
     def _counter(self, tile: str, time_fs: int, watts: str) -> str:
         pid = self._process(f"tile {tile}")
         return (
-            f'{{"ph": "C", "name": "power", "pid": {pid}, "tid": 0, "ts": {microseconds(time_fs)}, '
-            f'"args": {{"W": {watts}}}}}'
+            f'{{"ph":"C","name":"power","pid":{pid},"tid":0,"ts":{microseconds(time_fs)},'
+            f'"args":{{"W":{watts}}}}}'
         )
 
     def _track(self, resource: str, unit: int, lane: int, *, process: str = "") -> tuple[int, int]:

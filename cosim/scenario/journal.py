@@ -15,6 +15,7 @@ or a kill loses at most the phases in flight. Decision 0014 says why it is as it
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
@@ -274,11 +275,7 @@ def _without_engine(described: Any) -> Any:
 
 
 def _noted(result: PhaseResult, note: str) -> PhaseResult:
-    r = result
-    return PhaseResult(
-        r.states, r.node_voltages, r.duration_fs, r.samples, r.net_charge, r.energy, r.kcl_residual,
-        (*r.applied, note), r.saved, r.deviation, r.stops,
-    )  # fmt: skip
+    return dataclasses.replace(result, applied=(*result.applied, note))
 
 
 def _packed(result: PhaseResult, engine: str) -> bytes:
@@ -291,6 +288,8 @@ def _packed(result: PhaseResult, engine: str) -> bytes:
     }  # fmt: skip
     for name, group in (("state", result.states), ("nodes", result.node_voltages or ()), ("cells", e.cells)):
         arrays.update({f"{name}{k}": array for k, array in enumerate(group)})
+    if result.net_voltages is not None:
+        arrays["net_voltages"] = result.net_voltages
     if result.saved is not None:
         arrays.update({"saved_times": result.saved.times_s, "saved_voltage": result.saved.voltage})
     d = result.deviation
@@ -328,5 +327,6 @@ def _unpacked(body: bytes, request: PhaseRequest) -> tuple[PhaseResult, str]:
     result = PhaseResult(
         tuple(arrays[f"state{k}"] for k in range(count)), nodes, header["duration_fs"], samples,
         arrays["net_charge"], energy, residual, tuple(header["applied"]), saved, deviation, stops,
+        arrays.get("net_voltages"),
     )  # fmt: skip
     return result, str(header["engine"])

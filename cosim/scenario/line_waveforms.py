@@ -24,7 +24,7 @@ from cosim.errors import InputError
 from cosim.records import Trace
 from cosim.report.files import decimal_seconds, whole_file
 from cosim.scenario.load import Scenario
-from cosim.scenario.run import run
+from cosim.scenario.run import Progress, run
 from cosim.scenario.tap import Tap
 from cosim.units import seconds
 
@@ -135,8 +135,10 @@ def _csv(line: LineWaveform) -> Iterator[str]:
         yield f"{decimal_seconds(time_fs)},{voltage!r},{driven}\n"
 
 
-def waveforms(scenario: Scenario, kinds: Sequence[str] = ("write",)) -> Waveforms:
-    """Run a scenario and return the waveforms of its lines in phases of the given kinds.
+def waveforms(
+    scenario: Scenario, kinds: Sequence[str] = ("write",), progress: Progress | None = None
+) -> Waveforms:
+    """Run a scenario and return the waveforms of its lines in phases of the given kinds; ``progress``: as in `run`.
 
     Raises `InputError` for a kind that there is not, and what ends the run.
     """
@@ -157,7 +159,9 @@ def waveforms(scenario: Scenario, kinds: Sequence[str] = ("write",)) -> Waveform
             if not gate:
                 lines[f"{tile.name}.{net}"].add(request.start_fs, result.duration_fs, wave)
 
-    result = run(scenario, backend="behavioral", wrap=lambda _tile, inner: Tap(inner, after=seen))
+    result = run(
+        scenario, backend="behavioral", progress=progress, wrap=lambda _tile, inner: Tap(inner, after=seen)
+    )
     if result.failure is not None:
         raise result.failure
     for line in lines.values():

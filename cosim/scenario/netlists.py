@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cosim.crossbar.backend import PhaseRequest, find
+from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, find
 from cosim.errors import InputError
 from cosim.scenario.build import Backends
+from cosim.scenario.ktram import lanes_on_ngspice
 from cosim.scenario.load import Scenario
-from cosim.scenario.run import run
+from cosim.scenario.run import Progress, run
 from cosim.scenario.tap import Tap
 
 
@@ -20,14 +21,22 @@ class _EnoughError(Exception):
     """The wanted phase has been seen; the rest of the run is of no interest."""
 
 
-def decks(scenario: Scenario, phase: str) -> Iterator[tuple[int, str]]:
-    """Yield number and deck of the chosen phases of a behavioral run.
+def decks(
+    scenario: Scenario, phase: str, running: Progress | None = None, writing: Progress | None = None
+) -> Iterator[tuple[int, str]]:
+    """Return number and deck of the chosen phases of a behavioral run, deck by deck.
 
     ``phase``: a number, ``all``, or empty for the first phase that the scenario gives to ngspice (the
-    first of all where there is none). Raises `InputError` for a phase that does not exist.
+    first of all where there is none). ``running`` is told of the steps of the run, which is done at once, ``writing`` of the
+    decks that were taken. Raises `InputError` for a phase that does not exist.
     """
     if phase and phase != "all" and not phase.isdigit():
         raise InputError(f"--phase must be a number or 'all', not '{phase}'")
+    return _texts(scenario, _requests(scenario, phase, running), writing)
+
+
+def _requests(scenario: Scenario, phase: str, running: Progress | None) -> list[tuple[int, PhaseRequest]]:
+    """Return number and request of the chosen phases of a behavioral run."""
     kept: list[tuple[int, PhaseRequest]] = []
     seen = [0]
     wanted = phase or "all"
@@ -41,26 +50,46 @@ def decks(scenario: Scenario, phase: str) -> Iterator[tuple[int, str]]:
                 raise _EnoughError
 
     with contextlib.suppress(_EnoughError):
-        result = run(scenario, backend="behavioral", wrap=lambda _tile, inner: Tap(inner, before=see))
+        result = run(
+            scenario, backend="behavioral", progress=running, wrap=lambda _tile, inner: Tap(inner, before=see)
+        )
         if result.failure is not None:
             raise result.failure
-        if not phase and kept:
+        if not phase and scenario.section.ktram is not None:
+            kept = kept[:1]
+        elif not phase and kept:
             phases = result.trace.phases
             tiles, operations = phases.column("tile").tolist(), phases.column("operation").tolist()
             kept = [_first(scenario, kept, tiles, operations)]
     if not kept:
         known = f"phases 0 to {seen[0] - 1}" if seen[0] else "no phases"
         raise InputError(f"there is no phase {phase or 'to write'}: the run has {known}")
+    return kept
+
+
+def _texts(
+    scenario: Scenario, requests: list[tuple[int, PhaseRequest]], writing: Progress | None
+) -> Iterator[tuple[int, str]]:
+    """Yield number and deck of requests."""
     made = Backends(scenario, "ngspice", engine="none")
     try:
-        for index, request in kept:
-            tile = request.network.arrays[0].name
-            section = scenario.section.tiles[tile]
-            chosen = made.of(tile, section.backend, section.fidelity, ("tiles", tile, "backend"))
-            spice: Any = chosen[request.phase.kind]
+        for done, (index, request) in enumerate(requests, 1):
+            spice: Any = _writer(scenario, made, request)
             yield index, spice.deck(request).deck.text()
+            if writing is not None:
+                writing(done, len(requests))
     finally:
         made.close()
+
+
+def _writer(scenario: Scenario, made: Backends, request: PhaseRequest) -> CrossbarBackend:
+    """Return the ngspice backend that writes the deck of a request."""
+    if scenario.section.ktram is not None:
+        return lanes_on_ngspice(scenario, made)
+    tile = request.network.arrays[0].name
+    section = scenario.section.tiles[tile]
+    chosen = made.of(tile, section.backend, section.fidelity, ("tiles", tile, "backend"))
+    return chosen[request.phase.kind]
 
 
 def _first(

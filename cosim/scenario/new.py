@@ -11,15 +11,19 @@ from cosim.scenario.table import NAME
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
+def kinds() -> list[str]:
+    """Return the names of the templates."""
+    return sorted(path.stem for path in _TEMPLATES.glob("*.yaml"))
+
+
 def write_new(file: Path, kind: str = "array") -> None:
     """Write the template ``kind`` (``array`` or ``ktram``) to a new file; the scenario takes the file's name.
 
     Raises `InputError` where the file is there already or its name cannot be that of a scenario,
     `UnknownNameError` where there is no such template.
     """
-    known = sorted(path.stem for path in _TEMPLATES.glob("*.yaml"))
-    if kind not in known:
-        raise UnknownNameError(f"--kind must be one of {', '.join(known)}, not '{kind}'")
+    if kind not in kinds():
+        raise UnknownNameError(f"--kind must be one of {', '.join(kinds())}, not '{kind}'")
     name = file.stem.replace("-", "_")
     if not re.fullmatch(NAME, name):
         raise InputError(

@@ -25,7 +25,7 @@ from cosim.devices.base import FloatArray, Subcircuit
 from cosim.errors import UnsupportedRequestError
 from cosim.spice.cards import Deck, Slot, Transient, capacitor_slot, level_slot, source_slot
 from cosim.spice.frame import Frame, gate_node, make_frame, source_name
-from cosim.spice.graph import Graph, Mask, Site
+from cosim.spice.graph import Graph, LineCapacitor, Mask, NetCapacitor, Site
 from cosim.spice.reacting import NOTHING_REACTS, ReactingDrives, reacting_drives
 from cosim.units import seconds
 
@@ -96,6 +96,8 @@ def drive_span(request: PhaseRequest) -> float:
     levels = [v for net, waveform in request.phase.drives.items() if net in nets for v in waveform.voltages]
     if request.node_voltages is not None:
         levels += [float(bound) for block in request.node_voltages for bound in (block.min(), block.max())]
+    if request.net_voltages is not None:
+        levels += [float(request.net_voltages.min()), float(request.net_voltages.max())]
     if request.network.has_capacitance:
         levels.append(0.0)
     return max(levels) - min(levels) if levels else 0.0
@@ -196,7 +198,7 @@ def phase_deck(request: PhaseRequest, *, still_tolerance: float = 0.0, klu: bool
         request.temperature,
         klu,
     )
-    memory = bool(frame.live) or bool(frame.graph.capacitors)
+    memory = bool(frame.live) or bool(frame.graph.charged)
     steps = steps_for(max(plan.change for plan in plans)) if memory else 1.0
     arrays = ", ".join(f"{array.name} {array.rows} x {array.columns}" for array in request.network.arrays)
     reacting = reacting_drives(request, frame.graph) if request.phase.stops else NOTHING_REACTS
@@ -229,7 +231,7 @@ def largest_step(phase: Phase, steps: float) -> Transient:
 def _slots(
     request: PhaseRequest, plans: Sequence[CellPlan], frame: Frame, reacting: ReactingDrives
 ) -> Iterator[Slot]:
-    """Return the cards whose numbers change from phase to phase: sources, cells, charged lines."""
+    """Return the cards whose numbers change from phase to phase: sources, cells, what holds charge."""
     duration = request.phase.duration_fs
     points: dict[Waveform, tuple[float, ...]] = {}
     for net, node in frame.graph.driven.items():
@@ -255,9 +257,8 @@ def _slots(
         for row in sorted(rows) if array.gates is not None and not array.cell.linear else ():
             node = gate_node(k, row)
             yield level_slot(node, node, request.phase.gate_level((array.gates or ())[row]))
-    for c in frame.graph.capacitors:
-        voltage = initial_voltage(request, c.array, c.side, c.row, c.column)
-        yield capacitor_slot(f"{'wb'[c.side]}{c.array}_{c.row}_{c.column}", c.node, c.capacitance, voltage)
+    for c, voltage in zip(frame.graph.charged, start_voltages(request, frame.graph), strict=True):
+        yield capacitor_slot(capacitor_label(c), c.node, c.capacitance, voltage)
 
 
 def _live_voltages(request: PhaseRequest, frame: Frame) -> list[tuple[float, ...]]:
@@ -286,6 +287,29 @@ def drive_points(waveform: Waveform, duration: int) -> tuple[float, ...]:
     )
 
 
-def initial_voltage(request: PhaseRequest, array: int, side: int, row: int, column: int) -> float:
-    """Return the voltage [V] of a charged line node at the start of the phase."""
-    return 0.0 if request.node_voltages is None else float(request.node_voltages[array][side, row, column])
+def capacitor_label(capacitor: LineCapacitor | NetCapacitor) -> str:
+    """Return what the name of a capacitor's card ends with."""
+    c = capacitor
+    return c.label if isinstance(c, NetCapacitor) else f"{'wb'[c.side]}{c.array}_{c.row}_{c.column}"
+
+
+def initial_voltage(request: PhaseRequest, capacitor: LineCapacitor | NetCapacitor) -> float:
+    """Return the voltage [V] that a capacitor has before the phase."""
+    c = capacitor
+    if isinstance(c, NetCapacitor):
+        given = request.net_voltages
+        return 0.0 if given is None else float(given[request.network.net_index[c.net]])
+    return (
+        0.0
+        if request.node_voltages is None
+        else float(request.node_voltages[c.array][c.side, c.row, c.column])
+    )
+
+
+def start_voltages(request: PhaseRequest, graph: Graph) -> list[float]:
+    """Return the voltages [V] of `Graph.charged` at the start of the phase.
+
+    What a driver holds jumps to it at once; `cosim.spice.harvest` books that charge.
+    """
+    drives = {node: request.phase.drives[net].at(np.zeros(1))[0] for net, node in graph.driven.items()}
+    return [float(drives.get(c.node, initial_voltage(request, c))) for c in graph.charged]

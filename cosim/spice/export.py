@@ -17,7 +17,7 @@ from cosim.crossbar.network import CrossbarArray, Network
 from cosim.devices.base import FloatArray
 from cosim.errors import CrossbarError, UnsupportedRequestError
 from cosim.spice.cards import OperatingPoint, Slot, Transient
-from cosim.spice.deck import initial_voltages
+from cosim.spice.deck import capacitor_label, initial_voltages
 from cosim.spice.frame import OPTIONS, Frame, device_node, make_frame, tag
 from cosim.spice.graph import Site, net_nodes
 from cosim.spice.guard import check_identifier, guard_netlist
@@ -91,9 +91,8 @@ def _cards(
         if array.cell.gated:
             yield _access_model(index, array)
     yield from _cell_cards(network, states, frame, gates)
-    for capacitor in frame.graph.capacitors:
-        label = f"{'wb'[capacitor.side]}{capacitor.array}_{capacitor.row}_{capacitor.column}"
-        yield f"c{label} {capacitor.node} 0 {spice(capacitor.capacitance)}"
+    for capacitor in frame.graph.charged:
+        yield f"c{capacitor_label(capacitor)} {capacitor.node} 0 {spice(capacitor.capacitance)}"
 
 
 def _cell_cards(

@@ -82,6 +82,10 @@ class ForeignCircuit:
     def _check(self, network: Network) -> None:
         if len(network.arrays) != 1:
             raise NetlistRefusedError("a netlist stands for one array, but the network joins several")
+        if any(network.capacitance.values()):
+            raise NetlistRefusedError(
+                "a netlist holds the capacitance of its nets itself; leave out the capacitance of the network's nets"
+            )
         array = network.arrays[0]
         if not array.cell.linear:
             raise NetlistRefusedError(

@@ -114,7 +114,7 @@ def _cells(request: PhaseRequest, circuit: ForeignCircuit, graph: Graph, series:
     for number, branch in enumerate(graph.branches):
         yield f"rl{number} {branch.first} {branch.second} {spice(branch.total)}"
     for c in graph.capacitors:
-        voltage = initial_voltage(request, c.array, c.side, c.row, c.column)
+        voltage = initial_voltage(request, c)
         yield f"cl{c.side}_{c.row}_{c.column} {c.node} 0 {spice(c.capacitance)} ic={spice(voltage)}"
     by_port = {port: role for role, port in circuit.ports.items()}
     for site in graph.sites:
@@ -288,7 +288,7 @@ class _Reading:
         """Return the gain of the energy in line capacitance [J]."""
         total = 0.0
         for c in self._plan.graph.capacitors:
-            before = initial_voltage(self._request, c.array, c.side, c.row, c.column)
+            before = initial_voltage(self._request, c)
             after = float(self._column(f"v({c.node})")[-1])
             total += 0.5 * c.capacitance * (after**2 - before**2)
         return total

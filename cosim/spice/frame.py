@@ -27,7 +27,7 @@ from cosim.units import spice
 OPTIONS: Final[Mapping[str, float]] = {"reltol": 1e-6, "trtol": 1, "vntol": 1e-9}
 """Options that gave a state error below 1e-6 on write pulses; a model may add to them or replace them."""
 CHARGE_TOLERANCE_V: Final = 1e-6
-"""Accepted error of a line voltage [V]; ngspice's own tolerance of 1e-14 C ignores lines of a femtofarad."""
+"""Accepted error of the voltage of a line or net [V]; ngspice's own tolerance of 1e-14 C ignores lines of a femtofarad."""
 
 Blank = tuple[str, tuple[str, ...]]
 """Card and commands of a slot, without its numbers."""
@@ -79,7 +79,7 @@ class Frame:
     def structure(self) -> str:
         """Hash of everything here."""
         parts = [*self.body, *self.saves, *self.options, repr(self.live_blanks), repr(self.still_blanks)]
-        parts += [repr(capacitor) for capacitor in self.graph.capacitors]
+        parts += [repr(capacitor) for capacitor in self.graph.charged]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     @cached_property
@@ -185,8 +185,8 @@ def _options(
     twins: Sequence[Subcircuit | None], graph: Graph, temperature: float, klu: bool
 ) -> tuple[str, ...]:
     values = dict(OPTIONS)
-    if graph.capacitors:
-        smallest = min(capacitor.capacitance for capacitor in graph.capacitors)
+    if graph.charged:
+        smallest = min(capacitor.capacitance for capacitor in graph.charged)
         values["chgtol"] = CHARGE_TOLERANCE_V * smallest
     for twin in twins:
         values.update(twin.options if twin is not None else {})

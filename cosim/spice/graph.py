@@ -62,14 +62,33 @@ class LineCapacitor:
 
 
 @dataclass(frozen=True)
+class NetCapacitor:
+    """Lumped capacitance [F] of a net to ground; ``label`` ends the name of its card."""
+
+    net: str
+    label: str
+    node: str
+    capacitance: float
+
+
+@dataclass(frozen=True)
 class Graph:
-    """The circuit of a phase; ``nets`` maps each net that is part of it to its node."""
+    """The circuit of a phase; ``nets`` maps each net that is part of it to its node.
+
+    ``capacitors`` are those of lines, ``net_capacitors`` those of nets.
+    """
 
     nets: Mapping[str, str]
     driven: Mapping[str, str]
     branches: tuple[Branch, ...]
     sites: tuple[Site, ...]
     capacitors: tuple[LineCapacitor, ...]
+    net_capacitors: tuple[NetCapacitor, ...] = ()
+
+    @property
+    def charged(self) -> tuple[LineCapacitor | NetCapacitor, ...]:
+        """All capacitors."""
+        return (*self.capacitors, *self.net_capacitors)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -79,7 +98,7 @@ class Graph:
             found[branch.first] = found[branch.second] = None
         for site in self.sites:
             found[site.word] = found[site.bit] = None
-        found.update(dict.fromkeys(capacitor.node for capacitor in self.capacitors))
+        found.update(dict.fromkeys(capacitor.node for capacitor in self.charged))
         return tuple(found)
 
 
@@ -157,7 +176,10 @@ def build_graph(network: Network, driven: Sequence[str], conducting: Sequence[Ma
         for c in capacitors
     ]
     where = {net: shorts.find(node) for net, node in nets.items()}
-    return _reachable(where, [net for net in nets if net in set(driven)], kept, joined, stored)
+    held = [
+        NetCapacitor(net, nets[net], where[net], value) for net, value in network.capacitance.items() if value
+    ]
+    return _reachable(where, [net for net in nets if net in set(driven)], kept, joined, stored, held)
 
 
 def _lines(index: int, array: CrossbarArray, conducting: Mask, nets: Mapping[str, str]) -> Iterator[Branch]:
@@ -228,6 +250,7 @@ def _reachable(
     branches: Sequence[Branch],
     sites: Sequence[Site],
     capacitors: Sequence[LineCapacitor],
+    net_capacitors: Sequence[NetCapacitor],
 ) -> Graph:
     """Return the parts that hold a driven net or a capacitor and something that conducts."""
     parts = _Groups()
@@ -235,14 +258,16 @@ def _reachable(
         parts.join(branch.first, branch.second)
     for site in sites:
         parts.join(site.word, site.bit)
-    used = {node for b in branches for node in (b.first, b.second)} | {c.node for c in capacitors}
+    charged = {c.node for c in capacitors} | {c.node for c in net_capacitors}
+    used = {node for b in branches for node in (b.first, b.second)} | charged
     used |= {node for site in sites if site.word != site.bit for node in (site.word, site.bit)}
     sources = {net: nets[net] for net in driven if nets[net] in used}
-    live = {parts.find(node) for node in sources.values()} | {parts.find(c.node) for c in capacitors}
+    live = {parts.find(node) for node in (*sources.values(), *charged)}
     return Graph(
         nets={net: node for net, node in nets.items() if node in used and parts.find(node) in live},
         driven=sources,
         branches=tuple(branch for branch in branches if parts.find(branch.first) in live),
         sites=tuple(s for s in sites if s.word != s.bit and parts.find(s.word) in live),
         capacitors=tuple(capacitors),
+        net_capacitors=tuple(net_capacitors),
     )

@@ -16,7 +16,7 @@ import numpy as np
 from cosim.crossbar.backend import Energy, PhaseResult, Samples, SavedWaveforms
 from cosim.devices.base import FloatArray
 from cosim.spice.cards import Floats, SpiceVectors
-from cosim.spice.deck import PhaseDeck, initial_voltage
+from cosim.spice.deck import PhaseDeck, initial_voltage, start_voltages
 from cosim.spice.frame import source_name
 from cosim.spice.quadrature import integral, product_integral, signed_product_integrals
 from cosim.units import seconds
@@ -45,7 +45,7 @@ class Harvest:
     def _with_start(self, vectors: SpiceVectors) -> tuple[Floats, Floats]:
         """Return time and values with the sample at t = 0, which ngspice does not store.
 
-        Driven nets, states and charged lines are known there; all else runs straight through the
+        Driven nets, states and what holds charge are known there; all else runs straight through the
         first two points, which lie within a small part of the first edge.
         """
         time, values, frame = vectors.time, vectors.values, self._plan.frame
@@ -54,11 +54,8 @@ class Harvest:
         first = values[0].copy()
         if len(time) > 1:
             first -= (values[1] - values[0]) * (time[0] / (time[1] - time[0]))
-        for capacitor in self._graph.capacitors:
-            c = capacitor
-            first[self._index[f"v({c.node})"]] = initial_voltage(
-                self._request, c.array, c.side, c.row, c.column
-            )
+        for c, voltage in zip(self._graph.charged, start_voltages(self._request, self._graph), strict=True):
+            first[self._index[f"v({c.node})"]] = voltage
         for net, node in self._graph.driven.items():
             first[self._index[f"v({node})"]] = self._request.phase.drives[net].at(np.zeros(1))[0]
         for cells, state, twin in zip(frame.live_cells, self._request.states, frame.twins, strict=True):
@@ -182,21 +179,40 @@ class Harvest:
         total, wire, termination = self._plan.frame.branch_resistances
         flow = (self._values[:, first] - self._values[:, second]) / total
         squares = product_integral(self.time, flow, flow)
+        _, power, heat = self._jumps
         return Energy(
-            delivered=delivered,
-            absorbed=absorbed,
+            delivered=delivered + np.maximum(power, 0.0),
+            absorbed=absorbed + np.maximum(-power, 0.0),
             cells=tuple(product_integral(self.time, w.voltage, w.current) for w in self._cells),
             access=sum(w.access for w in self._cells),
             wires=float(squares @ wire),
-            terminations=float(squares @ termination),
+            terminations=float(squares @ termination) + heat,
             stored=self._stored(),
         )
 
     def _stored(self) -> float:
-        """Return the gain of the energy in line capacitance [J]."""
-        capacitors = self._graph.capacitors
-        ends = self._voltages([c.node for c in capacitors])[[0, -1]]
-        return float(0.5 * np.array([c.capacitance for c in capacitors]) @ (ends[1] ** 2 - ends[0] ** 2))
+        """Return the gain of the energy in the capacitance of lines and nets [J]."""
+        capacitors = self._graph.charged
+        after = self._voltages([c.node for c in capacitors])[-1]
+        before = np.array([initial_voltage(self._request, c) for c in capacitors])
+        return float(0.5 * np.array([c.capacitance for c in capacitors]) @ (after**2 - before**2))
+
+    @cached_property
+    def _jumps(self) -> tuple[FloatArray, FloatArray, float]:
+        """Return per net the charge that capacitors at driven nodes take at the start [C], its energy and its heat [J].
+
+        A driver at V takes a capacitor from u to V at once: it gives C (V - u) V, and C (V - u)^2 / 2 becomes heat.
+        """
+        nets = self._request.network.nets
+        charge, energy, heat = np.zeros(len(nets)), np.zeros(len(nets)), 0.0
+        column = {node: self._request.network.net_index[net] for net, node in self._graph.driven.items()}
+        for c, start in zip(self._graph.charged, start_voltages(self._request, self._graph), strict=True):
+            change = start - initial_voltage(self._request, c)
+            if change != 0.0:
+                charge[column[c.node]] += c.capacitance * change
+                energy[column[c.node]] += c.capacitance * change * start
+                heat += 0.5 * c.capacitance * change * change
+        return charge, energy, heat
 
     def _samples(self) -> Samples:
         strobes = self._request.phase.strobes_fs
@@ -217,7 +233,7 @@ class Harvest:
     def _residual(self) -> float:
         """Return the largest sum of all net currents, relative to the largest current of the phase."""
         largest = float(np.abs(self._net_current).max(initial=0.0))
-        if self._graph.capacitors or largest == 0:
+        if self._graph.charged or largest == 0:
             return 0.0
         return float(np.abs(self._net_current.sum(axis=1)).max()) / largest
 
@@ -230,11 +246,12 @@ class Harvest:
             node_voltages=self._node_voltages(),
             duration_fs=self._request.phase.duration_fs,
             samples=self._samples(),
-            net_charge=integral(self.time, self._net_current),
+            net_charge=integral(self.time, self._net_current) + self._jumps[0],
             energy=self._energy(),
             kcl_residual=self._residual(),
             applied=applied,
             saved=self._saved(),
+            net_voltages=self._net_voltage[-1] if self._request.network.capacitance else None,
         )
 
     def exposure(self, index: int) -> FloatArray:

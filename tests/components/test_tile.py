@@ -10,10 +10,10 @@ import pytest
 import simpy
 
 from cosim.components.adc import Adc
-from cosim.components.programming import visible_range
 from cosim.components.read_phases import adc_range, read_drives, read_timing
 from cosim.components.schemes import PulseShape, pulse_drives
 from cosim.components.tile import PHASE_KINDS, Periphery, Tile, refusals
+from cosim.components.verify_reads import visible_range
 from cosim.components.write_verify import next_ratio
 from cosim.crossbar import Cell, CrossbarBackend, Phase, PhaseRequest, PhaseResult, find, level
 from cosim.crossbar.network import Network

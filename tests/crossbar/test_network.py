@@ -72,6 +72,14 @@ def test_refused_networks() -> None:
         Network(())
     with pytest.raises(CrossbarError, match="must have different names, not a, a"):
         Network((array("a"), array("a")))
+    with pytest.raises(
+        CrossbarError, match="capacitance must name nets at line ends of the network, not 'x'"
+    ):
+        Network((array("a"),), {"x": 1e-15})
+    with pytest.raises(
+        CrossbarError, match=r"capacitance of net wl0 must be 0 F or above and finite, not -1 F"
+    ):
+        Network(single("t", (2, 2), R, Cell("1R"), Segments()).arrays, {"wl0": -1})
 
 
 @pytest.mark.parametrize(
@@ -113,6 +121,10 @@ def test_live_network_keeps_the_wire_between_rows() -> None:
     assert part.bit_segments.sum() == bit.sum()
     assert live.rows[0].tolist() == [1, 3]
     assert [network.nets[k] for k in live.nets] == ["wl1", "wl3", "bl0", "bl1", "bl2"]
+    charged = Network(network.arrays, {"wl0": 1e-15, "bl2": 2e-15})
+    reduced = live_network(charged, ((False, True, False, True),)).network
+    assert reduced is not None
+    assert reduced.capacitance == {"bl2": 2e-15}
 
 
 def test_live_network_without_a_conducting_row() -> None:

@@ -1,6 +1,7 @@
 import json
 
 from cosim.report import summarize, write_folder
+from cosim.report.crosscheck import crosscheck
 
 FILES = {
     "summary.json",
@@ -31,6 +32,18 @@ def test_same_trace_same_bytes_in_every_file(make, tmp_path):
         write(tmp_path / name, make(seed=9))
     for path in (tmp_path / "a").rglob("*.*"):
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+
+
+def test_what_an_earlier_run_left_is_removed(trace, tmp_path):
+    tolerances = {"current_relative": 1e-3, "state_absolute": 5e-3, "energy_relative": 1e-2}
+    write(tmp_path, trace, gzip=True, crosscheck=crosscheck([], tolerances=tolerances, phases_total=0))
+    (tmp_path / "waves.fst").write_text("of an earlier run")
+    (tmp_path / "notes.txt").write_text("of a person")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"trace.json.gz", "crosscheck.json"} <= names
+    assert "trace.json" not in names
+    write(tmp_path, trace)
+    assert {path.name for path in tmp_path.iterdir()} == {*FILES, "notes.txt"}
 
 
 def test_importing_reports_is_cheap():

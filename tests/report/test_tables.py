@@ -4,12 +4,14 @@ import csv
 import math
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from cosim import records
-from cosim.records import BitRecord, PhaseRecord, TimedInstruction, Trace
+from cosim.records import BitRecord, OperationRecord, PhaseRecord, TimedInstruction, Trace
 from cosim.report.files import decimal_seconds
-from cosim.report.tables import write_tables
+from cosim.report.tables import derived, write_tables
+from cosim.report.totals import energy_totals
 
 
 def read(path):
@@ -41,6 +43,40 @@ def test_empty_tables_are_left_out_and_pulses_keep_their_header(tmp_path):
         "energy_breakdown.csv", "operations.csv", "pulses.csv",
     ]  # fmt: skip
     assert (tmp_path / "pulses.csv").read_text().startswith("operation,phase,start_s,tile,row,column,line,")
+
+
+def test_tables_of_an_earlier_run_are_removed_and_other_files_are_kept(trace, tmp_path):
+    trace.cell_wear["positive"] = np.ones((2, 2), dtype=np.int64), np.ones((2, 2))
+    trace.maps["positive"] = {"before_s": np.ones((2, 2))}
+    write_tables(tmp_path, trace)
+    (tmp_path / "mine.csv").write_text("of a person")
+    (tmp_path / "phases.parquet").write_text("of an earlier run")
+    assert {"cell_wear.csv", "cells-positive.csv", "values.csv"} <= {path.name for path in tmp_path.iterdir()}
+    write_tables(tmp_path, Trace())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "energy_breakdown.csv", "mine.csv", "operations.csv", "pulses.csv",
+    ]  # fmt: skip
+
+
+def test_derived_tables_as_frames(trace):
+    trace.operations.append(OperationRecord(9, "wait", "", 2 * 10**15, 10**22 + 7, {}))
+    frames = {table.name: table.frame() for table in derived(trace, energy_totals(trace))}
+    last = frames["operations"].iloc[-1]
+    assert (last["start_s"], last["start_fs"], last["end_s"], last["end_fs"]) == (2, 0, 10**7, 7)
+    assert frames["energy_breakdown"]["energy_j"].sum() == pytest.approx(
+        sum(row[5] for row in trace.energies)
+    )
+    assert not len(next(iter(derived(Trace(), energy_totals(Trace())))).frame())
+
+
+def test_parquet_of_empty_tables_and_of_long_times(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    trace = Trace()
+    trace.operations.append(OperationRecord(9, "wait", "", 2 * 10**15, 10**22 + 7, {}))
+    write_tables(tmp_path, trace, parquet=True)
+    assert parquet.read_table(tmp_path / "pulses.parquet").num_rows == 0
+    (operation,) = parquet.read_table(tmp_path / "operations.parquet").to_pylist()
+    assert (operation["end_s"], operation["end_fs"]) == (10**7, 7)
 
 
 def test_breakdown_has_formulas_and_the_whole_energy(trace, tmp_path):
@@ -86,14 +122,14 @@ def test_text_with_commas_and_quotes_is_quoted(tmp_path):
 
 
 def test_parquet_tables_equal_the_csv_ones(quickstart, tmp_path):
-    """Every value of every record table; pyarrow is no development tool (170 MB), so this runs where it is installed."""
+    """Every value of every table; pyarrow is no development tool (170 MB), so this runs where it is installed."""
     pytest.importorskip("pyarrow")
     import pandas as pd
 
     trace = quickstart[0].trace
     write_tables(tmp_path, trace, parquet=True)
     stored = {path.stem: pd.read_parquet(path) for path in tmp_path.glob("*.parquet")}
-    assert set(stored) == {table.name for table in trace.tables if len(table)}
+    assert set(stored) == {path.stem for path in tmp_path.glob("*.csv")}
     for name, frame in stored.items():
         rows = read(tmp_path / f"{name}.csv")
         assert len(frame) == len(rows) > 0

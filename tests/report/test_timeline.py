@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from trace_events import check, events_of, flows
 
-from cosim.records import BusyRecord, Trace
+from cosim.records import BusyRecord, PhaseRecord, Trace
 from cosim.report.timeline import write_timeline
 
 
@@ -38,9 +38,20 @@ def test_times_are_exact_microseconds(trace, tmp_path):
     write_timeline(tmp_path / "trace.json", trace)
     phases = [event for event in events_of(tmp_path / "trace.json") if "phase" in event.get("args", {})]
     for event, row in zip(phases, trace.phases, strict=True):
+        row = PhaseRecord(*row)
         assert event["ts"] * 10**9 == row[5]
         assert event["dur"] * 10**9 == row[6]
         assert event["name"] == row[3]
+        assert event["args"]["duration_from"] == row.duration_from
+
+
+def test_compressed_events_are_the_same_and_the_same_bytes(make, tmp_path):
+    for name in ("trace.json", "trace.json.gz", "again.json.gz"):
+        write_timeline(tmp_path / name, make(seed=5))
+    packed = tmp_path / "trace.json.gz"
+    assert events_of(packed) == events_of(tmp_path / "trace.json")
+    assert packed.read_bytes() == (tmp_path / "again.json.gz").read_bytes()
+    assert packed.stat().st_size < (tmp_path / "trace.json").stat().st_size / 5
 
 
 def test_power_counter_returns_to_zero(trace, tmp_path):

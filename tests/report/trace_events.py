@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from decimal import Decimal
@@ -9,7 +10,8 @@ from itertools import pairwise
 
 
 def events_of(path):
-    document = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    text = path.read_bytes()
+    document = json.loads(gzip.decompress(text) if path.suffix == ".gz" else text, parse_float=Decimal)
     assert document["displayTimeUnit"] in ("ns", "ms")
     return document["traceEvents"]
 

@@ -54,7 +54,7 @@ class Costly(CrossbarBackend):
         saved = SavedWaveforms(rng.random(7), ("wl0",), rng.random((7, 1)))
         return PhaseResult(
             (rng.random((2, 2)),), (rng.random((2, 2, 2)),), 10**7 + 1, samples, rng.random(count), energy, 1e-17 / 3,
-            ("plain_resistors",), saved, Deviation(*rng.random(5).tolist()),
+            ("plain_resistors",), saved, Deviation(*rng.random(5).tolist()), net_voltages=rng.random(count),
         )  # fmt: skip
 
     def describe(self) -> dict[str, Any]:

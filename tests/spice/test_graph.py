@@ -41,6 +41,14 @@ def test_lines_without_cells_between_become_one_branch_and_dangling_ends_go() ->
     assert set(graph.driven) == {"wl0", "bl1"}
 
 
+def test_nets_with_capacitance_are_kept_where_nothing_drives_them() -> None:
+    base = network(r_sink=5.0)
+    graph = build_graph(Network(base.arrays, {"bl1": 2e-15, "bl2": 0.0}), ("wl0",), [ALL])
+    assert [(c.net, c.node, c.capacitance) for c in graph.net_capacitors] == [("bl1", "net_bl1", 2e-15)]
+    assert "net_bl1" in graph.nodes
+    assert graph.charged == graph.net_capacitors
+
+
 def test_zero_ohm_joins_nodes_and_keeps_the_driven_net() -> None:
     net = network(wires=0.0)
     graph = build_graph(net, net.nets, [ALL])
