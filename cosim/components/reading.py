@@ -265,9 +265,14 @@ def answer_together(tile: Tile, job: Multiplication, change: float) -> Multiplic
     timing = job.timings[0]
     drives = read_drives(tile, np.ones(tile.array.rows), range(tile.array.rows), timing)
     shape = Phase("read", timing.duration, drives, (timing.strobe,))
-    voltages = job.coded.amplitude.swapaxes(0, 1).reshape(-1, tile.array.rows)
-    answered = AnsweredReads.ask(tile, shape, voltages, change)
-    return job if answered is None else dataclasses.replace(job, answered=answered)
+    by_vector = np.ascontiguousarray(job.coded.amplitude.swapaxes(0, 1))
+    answered = AnsweredReads.ask(tile, shape, by_vector.reshape(-1, tile.array.rows), change)
+    if answered is None:
+        return job
+    coded = dataclasses.replace(
+        job.coded, amplitude=by_vector.swapaxes(0, 1)
+    )  # one array, not two: it is large
+    return dataclasses.replace(job, coded=coded, answered=answered)
 
 
 def _finish(
