@@ -4,8 +4,8 @@ Run ``python benchmarks/programming.py [--accept] [--pairs N] [--sizes 8 16 32 6
 
 * ``access``: 32 x 32 1T1R cells that differ by 3 %, ISPP to random targets: at least 99 % within 2 % of the range at
   the end.
-* ``passive``: the same cells without transistors, with wires of 1 ohm, under V/2 and V/3: the fraction within 2 % at
-  the end, for each size and number of sweeps; and the default device with its threshold of 0.27 V, which does not get there.
+* ``passive``: the same cells without transistors, with wires of 1 ohm, under V/2 and V/3: the fraction within 2 % after
+  each sweep, for each size; and the default device with its threshold of 0.27 V, which does not get there.
 * ``speed``: `scenarios/slow/passive_128.yaml` through the system until so many pulses have been given, each with its
   verify read; with ``--accept`` 100,000 pairs in less than ten minutes and less than 1 GB. Beside it the same phases through
   the backend alone, which is the limit.
@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -52,6 +52,14 @@ WITHIN = 0.02
 PAIRS, SECONDS, BYTES = 100_000, 600.0, 1e9
 
 
+class Sweep(NamedTuple):
+    """One pass over all cells: pulses, part of the cells pulsed, distances from the targets as parts of the range."""
+
+    pulses: int
+    pulsed: float
+    apart: np.ndarray
+
+
 def written(
     device: Mss,
     cell: Cell,
@@ -61,8 +69,11 @@ def written(
     amplitude: float,
     parallel: str,
     window: float = 0.015,
-) -> tuple[dict[str, Any], np.ndarray, float]:
-    """Return details, distances from the targets as parts of the range, and simulated seconds of one write."""
+) -> tuple[list[Sweep], int, float]:
+    """Write random targets; return the sweeps, the cells given up in the last one, and the simulated seconds.
+
+    Every sweep is a write of its own, so that the distances after each are known; the last is the first without a pulse.
+    """
     deviation = Deviation(0.03, "normal")
     variation = Variation(dict.fromkeys(("r_on", "r_off", "v_on", "v_off"), deviation), c2c=0.03)
     hardware = Hardware(ArraySpec(size, size, WireSpec(1.0, 1.0, 1e-16)), device, cell, variation=variation)
@@ -71,46 +82,49 @@ def written(
     low, high = visible_range(tile)
     targets = low + (high - low) * np.random.default_rng(1).uniform(0.05, 0.9, (size, size))
     pulse = ProgrammingPulse(amplitude, 400e-9)
-    rule = Verify(
-        window=window, pulses="incremental-amplitude", amplitude_step=0.01, max_pulses=60, sweeps=sweeps
-    )
+    rule = Verify(window=window, pulses="incremental-amplitude", amplitude_step=0.01, max_pulses=60)
     job = Programming(targets, scheme, rule, pulse, pulse, parallel=parallel)  # type: ignore[arg-type]
-    with single_threaded():
-        system.run([Write({"t": job})])
-    apart = np.abs(exact_verify(tile, 0) - targets) / (high - low)
-    return system.trace.operations[0].details, apart, system.trace.end_fs / 1e15
+    done: list[Sweep] = []
+    while len(done) < sweeps and (not done or done[-1].pulses):
+        with single_threaded():
+            system.run([Write({"t": job})])
+        details = system.trace.operations[-1].details
+        apart = np.abs(exact_verify(tile, 0) - targets) / (high - low)
+        done.append(Sweep(details["pulses"], details["sweeps"]["t"][0]["pulsed"] / size**2, apart))
+    return done, details["cells"] - details["converged"], system.trace.end_fs / 1e15
 
 
 def access(_: argparse.Namespace) -> Iterator[tuple[str, bool]]:
     """32 x 32 1T1R: at least 99 % within 2 %."""
-    details, apart, seconds = written(FIRM, Cell("1T1R", access_resistance=5e3), 32, "gate", 1, 0.58, "cell")
-    reached = float(np.mean(apart <= WITHIN))
+    cell = Cell("1T1R", access_resistance=5e3)
+    (sweep,), lost, seconds = written(FIRM, cell, 32, "gate", 1, 0.58, "cell")
+    reached = float(np.mean(sweep.apart <= WITHIN))
     text = (
         f"1T1R 32 x 32, ISPP, 3 % d2d and c2c: {100 * reached:.2f} % within 2 % of the range at the end (99 %), worst "
-        f"{100 * apart.max():.2f} %, {details['cells'] - details['converged']} cells given up and recorded, "
-        f"{details['pulses']} pulses, {1e3 * seconds:.2f} ms"
+        f"{100 * sweep.apart.max():.2f} %, {lost} cells given up and recorded, {sweep.pulses} pulses, {1e3 * seconds:.2f} ms"
     )
     yield text, reached >= 0.99
 
 
 def passive(options: argparse.Namespace) -> Iterator[tuple[str, bool]]:
-    """Fraction within 2 % at the end against size and sweeps; the rows for the documentation."""
+    """Fraction within 2 % after each sweep against size; the rows for the documentation."""
     schemes: tuple[Scheme, ...] = ("V/2", "V/3")
     for name, device, amplitude in (("0.6 V", FIRM, 0.58), ("0.27 V", SOFT, 0.27)):
         for scheme in schemes:
             for size in options.sizes:
                 if device is SOFT and size > options.soft:
                     continue
-                details, apart, seconds = written(
+                sweeps, lost, seconds = written(
                     device, Cell("1R"), size, scheme, options.sweeps, amplitude, "row"
                 )
-                passes = details["sweeps"]["t"]
-                reached = float(np.mean(apart <= WITHIN))
-                counts = " ".join(f"{100 * p['pulsed'] / size**2:.0f}" for p in passes)
+                counts = ", ".join(
+                    f"{100 * np.mean(sweep.apart <= WITHIN):.1f} ({100 * sweep.pulsed:.1f})"
+                    for sweep in sweeps
+                )
                 yield (
-                    f"passive, threshold {name}, {scheme}, {size} x {size}: {100 * reached:.1f} % within 2 % after {len(passes)} "
-                    f"sweeps (cells pulsed in each, %: {counts}), worst {100 * apart.max():.1f} %, {details['pulses']} pulses, "
-                    f"{1e3 * seconds:.2f} ms",
+                    f"passive, threshold {name}, {scheme}, {size} x {size}: within 2 % after each sweep (cells pulsed in it), %: "
+                    f"{counts}; worst {100 * sweeps[-1].apart.max():.1f} %, {lost} given up in the last, "
+                    f"{sum(sweep.pulses for sweep in sweeps)} pulses, {1e3 * seconds:.2f} ms",
                     True,
                 )
 

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Array:
 
     Of 2T2R cells, one tile holds both parts.
 
-    Make one with `program`; `@` multiplies it with a vector or with the columns of a matrix.
+    Make one with `program`; `@` multiplies it with a vector or with the columns of a matrix, and `T` is its transpose.
     """
 
     def __init__(self, system: System, weights: FloatArray, decoding: Any, full_scale: float | None) -> None:
@@ -122,15 +122,31 @@ class Array:
 
         Raises `InputError` for a shape that does not fit, or a negative input to a unipolar DAC.
         """
-        given = np.asarray(x, dtype=np.float64)
-        if given.ndim not in (1, 2) or given.shape[0] != self.weights.shape[1]:
+        return self._product(x, self.weights, transposed=False)
+
+    @property
+    def T(self) -> TransposedArray:  # noqa: N802  (numpy's name)
+        """The transpose, from the same cells: ``array.T @ y``.
+
+        Raises `InputError` where the hardware has no converters for it.
+        """
+        if any(tile.transposed is None for tile in self._system.tiles.values()):
             raise InputError(
-                f"x must have shape ({self.weights.shape[1]},) or ({self.weights.shape[1]}, vectors), not {given.shape}"
+                "a transposed product needs converters at the other line ends: give Hardware transposed=TransposedPeriphery()"
+            )
+        return TransposedArray(self)
+
+    def _product(self, x: ArrayLike, weights: FloatArray, *, transposed: bool) -> FloatArray:
+        """Return ``weights @ x`` as the tiles compute it, forward or transposed."""
+        given = np.asarray(x, dtype=np.float64)
+        if given.ndim not in (1, 2) or given.shape[0] != weights.shape[1]:
+            raise InputError(
+                f"x must have shape ({weights.shape[1]},) or ({weights.shape[1]}, vectors), not {given.shape}"
             )
         if not np.all(np.isfinite(given)):
             raise InputError(f"x must hold finite numbers, not {given[~np.isfinite(given)][0]}")
         inputs = np.atleast_2d(given.T)
-        dac = next(iter(self._system.tiles.values())).periphery.dac
+        dac = next(iter(self._system.tiles.values())).path(transposed).dac
         low, high = dac.range
         if np.any(inputs < 0) and low >= 0:
             raise InputError(
@@ -138,10 +154,11 @@ class Array:
             )
         full = self._full_scale or dac.calibration.full_scale(inputs)
         volts = (min(high, -low) if np.any(inputs < 0) else high) / full
-        exact = inputs @ self.weights.T
+        exact = inputs @ weights.T
         first = len(self.trace.values)
+        read = Read(tuple(self._system.tiles), inputs, volts, self._decoding, exact, transposed=transposed)
         with single_threaded():
-            self._system.run([Read(tuple(self._system.tiles), inputs, volts, self._decoding, exact)])
+            self._system.run([read])
         values = self.trace.values.column("value")[first:].reshape(exact.shape)
         return values[0] if given.ndim == 1 else values.T
 
@@ -150,3 +167,20 @@ class Array:
         from cosim.report.summary import summarize
 
         return summarize(self.trace, scenario={"name": "array", "sha256": ""}, seed=self._system.seed)
+
+
+@final
+class TransposedArray:
+    """The transpose of an `Array`: `@` drives its bit lines and senses its word lines."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+
+    @property
+    def weights(self) -> FloatArray:
+        """The transposed matrix ``(inputs, outputs)`` of what was programmed."""
+        return self._array.weights.T
+
+    def __matmul__(self, y: ArrayLike) -> FloatArray:
+        """Return ``weights.T @ y``; ``y`` ``(outputs,)`` or ``(outputs, vectors)``; errors as of `Array`."""
+        return self._array._product(y, self.weights, transposed=True)

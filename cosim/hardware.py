@@ -23,6 +23,7 @@ from cosim.crossbar.network import Cell, Network, Segments
 from cosim.crossbar.network import single as single_network
 from cosim.crossbar.wires import REFERENCE_TEMPERATURE, GeometryWire, NodeWire, Wire
 from cosim.devices.base import DeviceModel
+from cosim.devices.forming import Formable
 from cosim.devices.registry import find_preset
 from cosim.devices.variation import Streams, Variation, varied_device
 from cosim.errors import DeviceError, UnitError
@@ -181,6 +182,12 @@ class Hardware:
             "above 0 K and below 2000 K",
             self.temperature,
         )
+        for name in ("retention", "endurance"):
+            if isinstance(self.device, Formable) and getattr(self.variation, name) is not None:
+                raise DeviceError(
+                    f"variation.{name}: counts from a conductance that formed cells have, and device.forming begins "
+                    "with fresh ones; leave out one of the two"
+                )
         if self.transposed is not None and self.cell.bit_lines == 2:
             raise DeviceError(
                 "hardware.transposed: must be left out of arrays of 2T2R cells, whose word lines add what their bit lines subtract"

@@ -8,6 +8,7 @@ femtoseconds within the second), since 2**63 fs is only 2.6 hours.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -139,6 +140,7 @@ class TimedInstruction(NamedTuple):
     """One kT-RAM instruction on one lane of ``spaces`` enabled spaces.
 
     ``strobe_fs`` is -1 for feedback; ``latch_fs``: when the lane's last decision is latched; ``y``: the activation there.
+    ``phase``: of its circuit, -1 where there is none; ``unsettled``: what a read's activation lacked of that of a settled node.
     """
 
     operation: int
@@ -151,6 +153,8 @@ class TimedInstruction(NamedTuple):
     spaces: int
     y: float
     energy_j: float
+    phase: int = -1
+    unsettled: float = 0.0
 
 
 class ReadValue(NamedTuple):
@@ -322,6 +326,17 @@ class Table:
             columns = self._read(block)
             yield from zip(*(self._join(columns, field) for field in self.fields), strict=True)
         yield from self._rows
+
+    def blocks(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows in blocks of columns, at most `BLOCK_ROWS` long: arrays as `column` gives them, `CodedTexts` for texts."""
+        rows = [self._columns(self._rows)] if self._rows else []
+        for columns in itertools.chain(map(self._read, self._blocks), rows):
+            yield {
+                field: CodedTexts(columns[field], columns[field + "@"].tolist())
+                if field + "@" in columns
+                else self._joined(columns, field)
+                for field in self.fields
+            }
 
     def column(self, field: str) -> NDArray[Any]:
         """Return one column as an array; times are integer femtoseconds, beyond an int64 as Python integers."""

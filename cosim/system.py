@@ -228,7 +228,7 @@ class Write(Operation):
             "converged_fraction": converged / cells if cells else 1.0,
             "pulses": sum(int(row[7]) for row in outcomes),
             "unreached": unreached[:4096],
-            "error": {"verify_rms_s": _rms([row[5] - row[4] for row in outcomes])},
+            "error": {"verify_rms_s": _rms(np.array([row[5] - row[4] for row in outcomes]))},
             "disturb": disturb,
             "sweeps": {name: [sweep._asdict() for sweep in passed] for name, passed in sweeps.items()},
             "final": {name: self._final(system.tiles[name], index, job) for name, job in self.jobs.items()},
@@ -251,7 +251,7 @@ class Write(Operation):
             return {
                 "within_window": float(np.mean(apart <= job.verify.window)),
                 "worst_of_range": float(apart.max()),
-                "rms_of_range": _rms(apart.tolist()),
+                "rms_of_range": _rms(apart),
             }
 
         seen = exact_verify(tile, index, np.flatnonzero(written.any(axis=1)).tolist())
@@ -522,8 +522,8 @@ class Read(Operation):
 def errors(values: FloatArray, ideal: FloatArray) -> Details:
     """Return the error of results against exact ones: absolute, and relative to the exact rms and range."""
     difference = values - ideal
-    scale, span = _rms(ideal.ravel().tolist()), float(np.ptp(ideal)) if ideal.size else 0.0
-    rms = _rms(difference.ravel().tolist())
+    scale, span = _rms(ideal), float(np.ptp(ideal)) if ideal.size else 0.0
+    rms = _rms(difference)
     return {
         "rms": rms,
         "max": float(np.abs(difference).max(initial=0.0)),
@@ -532,8 +532,8 @@ def errors(values: FloatArray, ideal: FloatArray) -> Details:
     }
 
 
-def _rms(values: Sequence[float]) -> float:
-    return math.sqrt(math.fsum(v * v for v in values) / len(values)) if values else 0.0
+def _rms(values: FloatArray) -> float:
+    return math.sqrt(math.fsum(values.ravel() ** 2) / values.size) if values.size else 0.0
 
 
 @final

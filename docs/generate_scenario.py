@@ -10,6 +10,7 @@ import inspect
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from cosim.devices.forming import Forming
 from cosim.devices.registry import models, presets
 from cosim.scenario.devices import quantity_default
 from cosim.scenario.keys import OWN, Key, keys, sections
@@ -105,19 +106,27 @@ def _devices() -> str:
         "Either `{model: NAME, ...}` with parameters, or `{preset: NAME, ...}` with changes to a named set, or the\n"
         f"name of a preset alone. The presets are {known}. [Devices](devices.md) has the equations.\n"
     ]
+    parts.append(
+        "### `forming`, beside the parameters of a model\n\nWith it the cells are fresh and must be"
+        " [formed](programming.md#forming).\n\n" + _parameters(Forming)
+    )
     for name, model in sorted(models().items()):
-        rows = [
-            (
-                f"`{entry.name}`",
-                entry.metadata.get("doc", ""),
-                _form(model, entry.name),
-                "not set" if entry.default is None else f"`{quantity_default(model, entry)}`",
-                entry.metadata.get("source", ""),
-            )
-            for entry in dataclasses.fields(model)  # type: ignore[arg-type]
-        ]
-        parts.append(f"### model `{name}`\n\n{_table(rows)}")
+        parts.append(f"### model `{name}`\n\n{_parameters(model)}")
     return "\n".join(parts)
+
+
+def _parameters(model: type[Any]) -> str:
+    rows = [
+        (
+            f"`{entry.name}`",
+            entry.metadata.get("doc", ""),
+            _form(model, entry.name),
+            "not set" if entry.default is None else f"`{quantity_default(model, entry)}`",
+            entry.metadata.get("source", ""),
+        )
+        for entry in dataclasses.fields(model)
+    ]
+    return _table(rows)
 
 
 def _form(model: type[Any], name: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 import cosim
 from cosim.components.adc import Adc
 from cosim.components.dac import Dac
+from cosim.components.read_path import TransposedPeriphery
 from cosim.crossbar import Cell
 from cosim.devices import Resistor
 from cosim.errors import InputError
@@ -112,3 +113,32 @@ def test_weights_in_slices() -> None:
     summary = array.summary()
     assert summary["operations"][0]["target"] == "positive0+negative0+positive1+negative1"
     assert summary["energy"]["by_component_j"]["shift-and-add"] == pytest.approx(2 * 0.25e-12)
+
+
+def test_the_transpose_is_from_the_same_cells() -> None:
+    hardware = Hardware(ArraySpec(3, 2), adc=Adc(bits=12), transposed=TransposedPeriphery())
+    array = cosim.Array.program(WEIGHTS, hardware)
+    y = np.array([[1.0, 0.25, 0.0], [0.5, 1.0, 1.0]])
+    assert np.allclose(array.T @ y, WEIGHTS.T @ y, atol=0.08)
+    assert np.allclose(array.T @ y[:, 0], WEIGHTS.T @ y[:, 0], atol=0.08)
+    assert np.array_equal(array.T.weights, WEIGHTS.T)
+    forward = array @ np.array([1.0, 0.5, 0.25])
+    assert np.allclose(forward, WEIGHTS @ [1.0, 0.5, 0.25], atol=0.08)
+    components = set(array.summary()["energy"]["by_component_j"])
+    assert {"dac", "transposed dac", "transposed adc"} <= components
+    with pytest.raises(InputError, match=r"x must have shape \(2,\) or \(2, vectors\), not \(3,\)"):
+        array.T @ np.ones(3)
+
+
+def test_slices_are_transposed_together() -> None:
+    from cosim.mapping import WeightSlices
+
+    hardware = Hardware(ArraySpec(3, 2), adc=Adc(bits=12), transposed=TransposedPeriphery())
+    array = cosim.Array.program(WEIGHTS, hardware, slices=WeightSlices(4, 2))
+    y = np.array([1.0, 0.5])
+    assert np.allclose(array.T @ y, WEIGHTS.T @ y, atol=0.15)
+
+
+def test_a_transpose_needs_its_converters(array: cosim.Array) -> None:
+    with pytest.raises(InputError, match=r"give Hardware transposed=TransposedPeriphery\(\)"):
+        array.T @ np.ones(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cosim.backends import moving_reads
 from cosim.backends.behavioral import BehavioralBackend
 from cosim.crossbar.backend import PhaseRequest
 from cosim.crossbar.drive import Phase, level, pulse
@@ -22,6 +23,11 @@ shape = pulse(0.35, rise_fs=10**6, width_fs=10**8, fall_fs=10**6)
 drives = dict.fromkeys(array.left or (), shape) | dict.fromkeys(array.bottom or (), level(0.0))
 phase = Phase("write", 102 * 10**6, {str(net): wave for net, wave in drives.items()})
 BehavioralBackend().run(PhaseRequest(network, (np.full((12, 12), 0.5),), None, 0, 300.0, phase, 1))
+
+# Exposures of reads in groups: bits in series, and any voltages.
+single_precision, table = np.zeros((12, 4), np.float32), np.zeros((8, 4), np.float32)
+for voltages in (np.zeros((2, 12)), np.arange(24.0).reshape(2, 12)):
+    moving_reads.accumulate(voltages, single_precision, 1.0, table, np.zeros((2, 4)))
 
 # The element-wise laws of the device models, and the tables (by ion drift).
 state = np.full(LARGE, 0.5)

@@ -137,14 +137,15 @@ class Bank:
 
 def kind(array: CrossbarArray) -> Hashable:
     """Return what arrays must share to be one bank: device and access device, but for per-cell parameters."""
-    device: Any = array.device
-    if not dataclasses.is_dataclass(device):
-        return id(device), array.cell.access
-    values = tuple(
-        "per cell" if isinstance(value, np.ndarray) else value
-        for value in (getattr(device, entry.name) for entry in dataclasses.fields(device))
-    )
-    return type(device), values, array.cell.access
+    return _common(array.device), array.cell.access
+
+
+def _common(value: Any) -> Hashable:
+    if isinstance(value, np.ndarray):
+        return "per cell"
+    if dataclasses.is_dataclass(value):
+        return type(value), tuple(_common(getattr(value, entry.name)) for entry in dataclasses.fields(value))
+    return id(value) if isinstance(value, DeviceModel) else value
 
 
 def make_bank(
@@ -180,12 +181,8 @@ def make_bank(
 
 def _stacked(arrays: Sequence[CrossbarArray]) -> DeviceModel:
     """Return the device of all arrays, per-cell parameters on top of one another."""
-    first: Any = arrays[0].device
-    if len(arrays) == 1 or not dataclasses.is_dataclass(first):
-        return arrays[0].device
-    per_cell = {
-        entry.name: np.concatenate([getattr(array.device, entry.name) for array in arrays])
-        for entry in dataclasses.fields(first)
-        if isinstance(getattr(first, entry.name), np.ndarray)
-    }
-    return arrays[0].device.per_cell(**per_cell) if per_cell else arrays[0].device
+    first = arrays[0].device
+    if len(arrays) == 1 or not first.varied:
+        return first
+    parts = [array.device.parameters() for array in arrays]
+    return first.per_cell(**{name: np.concatenate([each[name] for each in parts]) for name in first.varied})

@@ -114,7 +114,7 @@ def _circuit_outcome(
     prepared = instant.plan(request.network, driven, wires, charged, conducting, gates, request.temperature)
     run = CircuitRun(request, prepared, tolerances)
     last = run.run()
-    instants = (*request.phase.strobes_fs, *(sorted(run.found) if request.phase.save else ()))
+    instants = (*run.phase.strobes_fs, *(sorted(run.found) if request.phase.save else ()))
     shape = (len(instants), len(request.network.nets))
     voltage = np.array([run.found[at].net_voltage for at in instants]).reshape(shape)
     current = np.array([run.found[at].net_current for at in instants]).reshape(shape)
@@ -125,7 +125,8 @@ def _circuit_outcome(
         net_voltages = last.net_voltage if request.network.capacitance else None
     return _Outcome(
         prepared.split(run.states), prepared.split(run.exposure), instants, voltage, current, run.account.charge,
-        run.energy(), run.account.residual, (), (), voltages, net_voltages,
+        run.energy(), run.account.residual, ("stopped",) if run.stops else (), tuple(run.stops), voltages,
+        net_voltages,
     )  # fmt: skip
 
 
@@ -286,6 +287,13 @@ def _result(request: PhaseRequest, outcome: _Outcome) -> PhaseResult:
     )
 
 
+def _as_stopped(request: PhaseRequest, outcome: _Outcome) -> PhaseRequest:
+    """Return the request with the plain phase that it became."""
+    if not outcome.stops:
+        return request
+    return dataclasses.replace(request, phase=effective_phase(request.phase, outcome.stops))
+
+
 def _fluctuate(request: PhaseRequest, states: States, exposures: States) -> States:
     rng = np.random.Generator(np.random.PCG64(request.noise_seed))
     return tuple(
@@ -361,11 +369,12 @@ class BehavioralBackend(CrossbarBackend):
 
     def run(self, request: PhaseRequest) -> PhaseResult:
         charged = self.fidelity == "rc" and request.network.has_capacitance
-        if request.phase.stops and (charged or _general(request)):
-            return self._sampled(request)
-        masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
+        masks: Masks = (None,) * len(request.network.arrays)
+        if request.network.gate_nets:
+            masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
         if charged:
-            return _result(request, _circuit_outcome(request, masks, self._wired, self.tolerances))
+            outcome = _circuit_outcome(request, masks, self._wired, self.tolerances)
+            return _result(_as_stopped(request, outcome), outcome)
         live = live_network(request.network, masks)
         start = self._start
         if (
@@ -381,18 +390,9 @@ class BehavioralBackend(CrossbarBackend):
         outcome = (
             _nothing(request) if live.network is None else self._run(_live_request(request, live), start)
         )
-        if outcome.stops:
-            request = dataclasses.replace(request, phase=effective_phase(request.phase, outcome.stops))
+        request = _as_stopped(request, outcome)
         whole = live.network is request.network
         return _result(request, outcome) if whole else _expand(request, live, outcome)
-
-    def _sampled(self, request: PhaseRequest) -> PhaseResult:
-        """Answer a phase with stop conditions on a circuit whose steps cannot be watched."""
-        found = stops.sampled_stops(request, self.run)
-        result = self.run(dataclasses.replace(request, phase=effective_phase(request.phase, found)))
-        if not found:
-            return result
-        return dataclasses.replace(result, stops=tuple(found), applied=("stopped", *result.applied))
 
     def _run(self, request: PhaseRequest, start: stops.Start) -> _Outcome:
         """Answer a request on the conducting part of its network."""

@@ -111,7 +111,7 @@ class _Run:
         from cosim.backends import blocks_numba
 
         self.kernels, self.plan, self.law, self.tolerances = blocks_numba, chosen, law, tolerances
-        self.volts = np.nan_to_num(levels)
+        self.volts = np.where(np.isnan(levels), 0.0, levels)
         lines = chosen.ends.net.shape
         self.points = tuple(
             blocks_numba.Point(
@@ -122,6 +122,7 @@ class _Run:
         )  # fmt: skip
         self.states = [x, np.empty(x.shape), np.empty(x.shape)]
         self.conductances = [x, x, x]
+        self.rates = np.empty((3, 2, *x.shape))
         self.of_nets, self.heat, self.figures = np.zeros((3, levels.size)), np.zeros(x.shape), np.zeros(2)
         self.floating = [0.0, 0.0, 0.0]
         self.residual, self.solutions, self.size = 0.0, 0, math.inf
@@ -166,12 +167,17 @@ class _Run:
         if moved > t.move:
             return False
         last: FloatArray | None = None
-        for _ in range(_CORRECTIONS):
+        for correction in range(_CORRECTIONS):
             self.solve(1)
             self.solve(2)
             before = np.array((middle, end))
-            apart, error = self.kernels.travel(law.number, law.parameters, x, cells, h, middle, end)
-            if apart <= t.coupling or error > t.step:
+            apart, error = self.kernels.travel(
+                law.number, law.parameters, x, cells, h, middle, end, self.rates, correction == 0
+            )
+            done = apart <= t.coupling
+            if done or correction == 0:  # a step that is too long shows that at once
+                error = max(error, self.kernels.missed(law.number, law.parameters, cells, h, self.rates))
+            if done or error > t.step:
                 break
             last = _extrapolate((middle, end), np.array((middle, end)) - before, last)
         if apart > t.coupling or error > t.step or self._bend() > t.power:
@@ -210,15 +216,17 @@ def _extrapolate(
 ) -> FloatArray | None:
     """Move states on to where two corrections of a fixed-point iteration lead (Aitken); return the last correction.
 
-    Nothing is extrapolated from a first correction, or from two that shrink slowly.
+    Each array for itself, for arrays hardly feel one another. Nothing is extrapolated from a first correction, or from two
+    that shrink slowly.
     """
     if last is None:
         return change
-    ratio = float(np.vdot(change, last)) / float(np.vdot(last, last))
-    if not abs(ratio) < _SHRINKS:
-        return change
+    whole = np.einsum("pac,pac->a", last, last)
+    part = np.einsum("pac,pac->a", change, last)
+    shrinks = np.abs(part) < _SHRINKS * whole
+    ratio = np.divide(part, whole, out=np.zeros_like(part), where=shrinks)
     for state, moved in zip(states, change, strict=True):
-        state += ratio / (1.0 - ratio) * moved
+        state += (ratio / (1.0 - ratio))[:, None] * moved
     return None
 
 

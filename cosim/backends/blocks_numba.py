@@ -86,7 +86,7 @@ def _solve_block(
 ) -> float:
     """Eliminate the arrays from ``begin`` on; leave in ``sources`` ``(2, nodes, WIDTH)`` the node voltages.
 
-    ``sources[0]``: for the driven nets; ``sources[1]``: for one volt on the floating net, the others at 0 V.
+    ``sources[0]``: for the driven nets; ``sources[1]``: for one volt on the floating net, the others at 0 V, where one floats.
     Returns the smallest pivot. The other arrays are work space.
     """
     nodes = plan.first.size - 1
@@ -124,7 +124,7 @@ def _solve_block(
                 s[k, b] += tie
             sources[0, k, b] += 0.0 if floats else tie * volts[net]
             sources[1, k, b] += tie if floats else 0.0
-    return _eliminate(plan, nodes, w, s, sources, inverse, held)
+    return _eliminate(plan, nodes, w, s, sources, inverse, held, ends.float_net >= 0)
 
 
 @compiled
@@ -136,6 +136,7 @@ def _eliminate(
     sources: FloatArray,
     inverse: FloatArray,
     held: FloatArray,
+    both: bool,
 ) -> float:
     width = w.shape[1]
     share = np.empty(WIDTH)
@@ -159,7 +160,10 @@ def _eliminate(
             share[b] = s[k, b] * inverse[k, b] + held[k, b]
             scale = inverse[k, b] + held[k, b]
             first[b] = sources[0, k, b] * scale
-            second[b] = sources[1, k, b] * scale
+            second[b] = scale
+        if both:
+            for b in range(width):
+                second[b] *= sources[1, k, b]
         for q in range(begin, end):
             i = plan.neighbour[q]
             for b in range(width):
@@ -167,8 +171,10 @@ def _eliminate(
                 open_end = w[q, b] * (1.0 - held[i, b])
                 s[i, b] += open_end * share[b]
                 sources[0, i, b] += open_end * first[b]
-                sources[1, i, b] += open_end * second[b]
                 part[b] = w[q, b] * inverse[k, b]
+            if both:
+                for b in range(width):
+                    sources[1, i, b] += w[q, b] * (1.0 - held[i, b]) * second[b]
             for r in range(q + 1, end):
                 at = plan.target[t]
                 t += 1
@@ -176,7 +182,9 @@ def _eliminate(
                     w[at, b] += part[b] * w[r, b]
         for b in range(width):
             sources[0, k, b] = first[b]
-            sources[1, k, b] = second[b]
+        if both:
+            for b in range(width):
+                sources[1, k, b] = second[b]
     for back in range(nodes):
         k = nodes - 1 - back
         for b in range(width):
@@ -186,10 +194,14 @@ def _eliminate(
             i = plan.neighbour[q]
             for b in range(width):
                 first[b] += w[q, b] * sources[0, i, b]
-                second[b] += w[q, b] * sources[1, i, b]
+            if both:
+                for b in range(width):
+                    second[b] += w[q, b] * sources[1, i, b]
         for b in range(width):
             sources[0, k, b] += inverse[k, b] * first[b]
-            sources[1, k, b] += inverse[k, b] * second[b]
+        if both:
+            for b in range(width):
+                sources[1, k, b] += inverse[k, b] * second[b]
     return smallest
 
 
@@ -330,19 +342,25 @@ def _travel(
     h: float,
     middle: FloatArray,
     end: FloatArray,
+    rates: FloatArray,
+    first: bool,
 ) -> tuple[float, float]:
-    """Store the states at the middle and at the end of a step; return how far they miss and the error.
+    """Store the states at the middle and at the end of a step; return how far they miss and a rough error.
 
-    ``cells``: voltages at start, middle and end; ``middle``, ``end`` hold the states that these were solved for.
+    ``cells``: voltages at start, middle and end; ``middle``, ``end`` hold the states that these were solved for;
+    ``rates`` ``(3, 2, arrays, cells)``: up and down at the three instants, stored too, at the start in the ``first``
+    correction of a step alone.
     """
     apart = 0.0
     error = 0.0
     for a in range(x.shape[0]):
         for c in range(x.shape[1]):
-            v0, vm, v1 = cells[0][a, c], cells[1][a, c], cells[2][a, c]
-            u0, d0 = level_rates(law, parameters, 0, v0)
-            um, dm = level_rates(law, parameters, 0, vm)
-            u1, d1 = level_rates(law, parameters, 0, v1)
+            for part in range(0 if first else 1, 3):
+                rates[part, 0, a, c], rates[part, 1, a, c] = level_rates(
+                    law, parameters, 0, cells[part][a, c]
+                )
+            u0, um, u1 = rates[0, 0, a, c], rates[1, 0, a, c], rates[2, 0, a, c]
+            d0, dm, d1 = rates[0, 1, a, c], rates[1, 1, a, c], rates[2, 1, a, c]
             if u0 + d0 + um + dm + u1 + d1 == 0.0:
                 continue
             up, down = h * (u0 + 4.0 * um + u1) / 6.0, h * (d0 + 4.0 * dm + d1) / 6.0
@@ -354,16 +372,34 @@ def _travel(
             half = x[a, c] + moved(x[a, c], half_up, half_down)
             apart = max(apart, abs(half - middle[a, c]))
             middle[a, c] = half
-            if v0 == vm and vm == v1:
-                continue
             rough = abs(0.5 * h * (u0 + u1) - up) + abs(0.5 * h * (d0 + d1) - down)
             error = max(error, rough * rough / (_BLEND * (up + down + 1e-300)))
+    return apart, error
+
+
+@compiled
+def _missed(
+    law: int,
+    parameters: FloatArray,
+    cells: tuple[FloatArray, FloatArray, FloatArray],
+    h: float,
+    rates: FloatArray,
+) -> float:
+    """Return what the parabola through three rates misses of the one through five, voltages on their parabola."""
+    error = 0.0
+    for a in range(cells[0].shape[0]):
+        for c in range(cells[0].shape[1]):
+            v0, vm, v1 = cells[0][a, c], cells[1][a, c], cells[2][a, c]
+            u0, um, u1 = rates[0, 0, a, c], rates[1, 0, a, c], rates[2, 0, a, c]
+            d0, dm, d1 = rates[0, 1, a, c], rates[1, 1, a, c], rates[2, 1, a, c]
+            if (v0 == vm and vm == v1) or u0 + d0 + um + dm + u1 + d1 == 0.0:
+                continue
             uq, dq = level_rates(law, parameters, 0, 0.375 * v0 + 0.75 * vm - 0.125 * v1)
             ur, dr = level_rates(law, parameters, 0, -0.125 * v0 + 0.75 * vm + 0.375 * v1)
-            fine_up = h * (u0 + 4.0 * uq + 2.0 * um + 4.0 * ur + u1) / 12.0
-            fine_down = h * (d0 + 4.0 * dq + 2.0 * dm + 4.0 * dr + d1) / 12.0
-            error = max(error, abs(fine_up - up) + abs(fine_down - down))
-    return apart, error
+            missed_up = h * abs(4.0 * uq + 4.0 * ur - u0 - 6.0 * um - u1) / 12.0
+            missed_down = h * abs(4.0 * dq + 4.0 * dr - d0 - 6.0 * dm - d1) / 12.0
+            error = max(error, missed_up + missed_down)
+    return error
 
 
 @compiled
@@ -406,10 +442,16 @@ def _kernels() -> tuple[Callable[..., Any], ...]:
     @kept
     def travel(
         law: int, parameters: FloatArray, x: FloatArray, cells: tuple[FloatArray, FloatArray, FloatArray], h: float,
-        middle: FloatArray, end: FloatArray,
+        middle: FloatArray, end: FloatArray, rates: FloatArray, first: bool,
     ) -> tuple[float, float]:  # fmt: skip
-        apart, error = _travel(law, parameters, x, cells, h, middle, end)
+        apart, error = _travel(law, parameters, x, cells, h, middle, end, rates, first)
         return apart + 0.0 * version, error
+
+    @kept
+    def missed(
+        law: int, parameters: FloatArray, cells: tuple[FloatArray, FloatArray, FloatArray], h: float, rates: FloatArray
+    ) -> float:  # fmt: skip
+        return _missed(law, parameters, cells, h, rates) + 0.0 * version
 
     @kept
     def account(
@@ -418,10 +460,10 @@ def _kernels() -> tuple[Callable[..., Any], ...]:
     ) -> None:  # fmt: skip
         _account(shape, ends, g, point, volts, weight, of_nets, heat, figures)
 
-    return solve, predict, travel, account
+    return solve, predict, travel, missed, account
 
 
-solve, predict, travel, account = _kernels()
+solve, predict, travel, missed, account = _kernels()
 """The kernels.
 
 ``solve(plan, shape, ends, g, volts, point)`` fills a point for conductances ``g`` ``(arrays, cells)`` [S] and net voltages
@@ -432,8 +474,11 @@ largest line current.
 ``predict(law, parameters, x, cell, h, middle, end)`` stores the states that constant voltages lead to at the middle and at the
 end of a step ``h`` [s]; returns the largest movement.
 
-``travel(law, parameters, x, cells, h, middle, end)`` stores them for voltages at start, middle and end; returns how far the
-states that these were solved for (in ``middle`` and ``end`` before) lie away, and the error.
+``travel(law, parameters, x, cells, h, middle, end, rates, first)`` stores them for voltages at start, middle and end; returns how
+far the states that these were solved for (in ``middle`` and ``end`` before) lie away, and a rough error. ``rates``
+``(3, 2, arrays, cells)`` takes the rates up and down, those of the start in the ``first`` correction of a step alone.
+
+``missed(law, parameters, cells, h, rates)`` returns the error of a step by two more instants.
 
 ``account(shape, ends, g, point, volts, weight, of_nets, heat, figures)`` adds an instant with its weight [s]: ``of_nets``
 ``(3, nets)`` delivered, absorbed [J], charge [C]; ``heat`` of the cells [J]; ``figures`` wires, line ends [J].

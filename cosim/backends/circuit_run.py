@@ -8,6 +8,9 @@ until they agree (`Tolerances.coupling`).
 * With capacitance a step is one of TR-BDF2 (`cosim.crossbar.transient`): the middle is ``GAMMA``, each instant one
   implicit stage. The method is L-stable and of second order, states and voltages alike.
 
+Where the phase has stop conditions, each step is looked at before it counts. One in which a condition's quantity crosses its
+threshold is taken anew up to the crossing, and the phase goes on from there with the drives that follow from it.
+
 A step is taken in halves if the states move too far (`move`) or with too large an error (`step`, see
 `cosim.backends.travel`), if the heat in the cells between the instants is not what a parabola says, or if the voltage
 error of TR-BDF2 is too large (`voltage`); it grows again where the errors allow.
@@ -15,20 +18,21 @@ error of TR-BDF2 is too large (`voltage`); it grows again where the errors allow
 
 from __future__ import annotations
 
-import itertools
 import math
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from cosim.backends import instant
+from cosim.backends.account import Account
+from cosim.backends.crossings import Crossing, Watch
 from cosim.backends.instant import OfNodes, Plan, Point, States
 from cosim.backends.phase_run import Tolerances
 from cosim.backends.travel import Shares, Travel, travel
 from cosim.crossbar.backend import Energy, PhaseRequest
 from cosim.crossbar.drive import drive_table
 from cosim.crossbar.stacks import StackSolution
+from cosim.crossbar.stopping import Stop, effective_phase, met
 from cosim.crossbar.transient import BDF2_MIDDLE, BDF2_START, ERROR_WEIGHT, GAMMA
 from cosim.devices.base import FloatArray
 from cosim.errors import InternalError
@@ -40,85 +44,13 @@ _HEAT = 1e-5
 _GROWS = 0.1
 """A step with less than this part of the accepted error is doubled: the error then grows by eight."""
 _DEEPEST = 40
+_REFINED, _CLOSE = 4, 1e-5
+"""Times that the crossing of a stop condition is estimated again, and the change, as a part of the step, that ends it."""
 _MICRO = 1e-6
 """Length of the backward-Euler step that finds the charging currents at a corner, as a part of the next step."""
 _HALF, _STAGED = Shares(0.5), Shares(GAMMA)
 _CHARGE = (0.5 / (2.0 - GAMMA), 0.5 / (2.0 - GAMMA), 0.5 * GAMMA)
 """Weights with which TR-BDF2 integrates currents: the charge is then exactly ``C`` times the change of voltage."""
-
-
-class Heat(NamedTuple):
-    """Powers of one point by stack."""
-
-    cells: tuple[FloatArray, ...]
-    access: float
-    wires: float
-    terminations: float
-
-
-@dataclass(slots=True)
-class Account:
-    """Energies and charges of a phase so far, from points with weights [s]."""
-
-    plan: Plan
-    delivered: FloatArray = field(init=False)
-    absorbed: FloatArray = field(init=False)
-    charge: FloatArray = field(init=False)
-    cells: list[FloatArray] = field(init=False)
-    access: float = 0.0
-    wires: float = 0.0
-    terminations: float = 0.0
-    residual: float = 0.0
-    _open: tuple[Point, float, float] | None = None
-
-    def __post_init__(self) -> None:
-        nets = len(self.plan.network.nets)
-        self.delivered, self.absorbed, self.charge = np.zeros(nets), np.zeros(nets), np.zeros(nets)
-        self.cells = [np.zeros(bank.stack.shape) for bank in self.plan.banks]
-
-    def add(self, point: Point, power_s: float, charge_s: float) -> None:
-        """Add a point; the same one added again only gains weight."""
-        if self._open is not None and self._open[0] is point:
-            power_s, charge_s = self._open[1] + power_s, self._open[2] + charge_s
-        elif self._open is not None:
-            self._book(*self._open)
-        self._open = (point, power_s, charge_s)
-
-    def close(self) -> None:
-        """Book what is still open."""
-        if self._open is not None:
-            self._book(*self._open)
-            self._open = None
-
-    def _book(self, point: Point, power_s: float, charge_s: float) -> None:
-        power = point.net_voltage * point.net_current
-        self.delivered += power_s * np.maximum(power, 0.0)
-        self.absorbed += power_s * np.maximum(-power, 0.0)
-        self.charge += charge_s * point.net_current
-        self.residual = max(self.residual, point.residual)
-        heat = self.heat(point)
-        for sums, cells in zip(self.cells, heat.cells, strict=True):
-            sums += power_s * cells
-        self.access += power_s * heat.access
-        self.wires += power_s * heat.wires
-        self.terminations += power_s * heat.terminations
-
-    def heat(self, point: Point) -> Heat:
-        """Return where the power goes at a point."""
-        access, wires, ends = 0.0, 0.0, 0.0
-        inside = []
-        for k, (bank, part, cell) in enumerate(zip(self.plan.banks, point.stacks, point.cells, strict=True)):
-            inside.append(cell.device_voltage * cell.current)
-            if bank.access is not None:
-                access += float(np.vdot(part.word - part.bit - cell.device_voltage, cell.current))
-            along, down = cell.current, -cell.current
-            if point.charging is not None:
-                word, bit = point.charging.lines[k]
-                along, down = along + word, down + bit
-            loss = self.plan.circuit.losses[k]
-            in_wires, in_ends = loss.powers(part, bank.stack.firsts, along, down)
-            wires, ends = wires + in_wires, ends + in_ends
-        return Heat(tuple(inside), access, wires, ends)
 
 
 class Trial(NamedTuple):
@@ -139,8 +71,9 @@ class CircuitRun:
 
     def __init__(self, request: PhaseRequest, prepared: Plan, tolerances: Tolerances) -> None:
         self.request, self.plan, self.tolerances = request, prepared, tolerances
-        self.corners = request.phase.corners_fs()
-        self.table = drive_table(request.phase, request.network.nets, self.corners)
+        self.stops: list[Stop] = []
+        self.watch = Watch(request.phase, request.network)
+        self._follow(0)
         self.charged = prepared.capacitance is not None
         self.shares = _STAGED if self.charged else _HALF
         self.account = Account(prepared)
@@ -157,17 +90,30 @@ class CircuitRun:
 
     def run(self) -> Point:
         """Integrate the phase; return its last point."""
-        lengths = [seconds(b - a) for a, b in itertools.pairwise(self.corners)]
         before = self._charges() if self.charged else None
-        point = self._start(lengths[0], before)
-        self.found[self.corners[0]] = point
-        for k, length in enumerate(lengths):
-            point = self._stretch(point, k, length)
-            self.found[self.corners[k + 1]] = point
+        point = self._start(seconds(self.corners[1]), before)
+        self.found[0] = point
+        k = 0
+        while k + 1 < len(self.corners):
+            point, stop = self._stretch(point, k, seconds(self.corners[k + 1] - self.corners[k]))
+            k += 1
+            self.found[self.corners[k] if stop is None else stop.crossing_fs] = point
+            if stop is not None:
+                self.stops.append(stop)
+                self._follow(stop.crossing_fs)
+                k = 0
         self.account.close()
         if before is not None:
             self.stored = self._gained(before, point)
         return point
+
+    def _follow(self, begin_fs: int) -> None:
+        """Take the drives from ``begin_fs`` on that follow from the stops so far."""
+        phase = self.request.phase
+        self.phase = effective_phase(phase, self.stops) if phase.stops else phase
+        self.corners = (begin_fs, *(corner for corner in self.phase.corners_fs() if corner > begin_fs))
+        self.table = drive_table(self.phase, self.request.network.nets, self.corners)
+        self.watch.open(self.stops)
 
     def energy(self) -> Energy:
         """Return the energies of the phase."""
@@ -229,28 +175,38 @@ class CircuitRun:
 
     # -- steps --------------------------------------------------------------------------------------
 
-    def _stretch(self, point: Point, k: int, length: float) -> Point:
-        """Integrate from corner ``k`` to the next, in steps of ``length / 2**depth``."""
-        depth, done = self._coarsest, 0
+    def _stretch(self, point: Point, k: int, length: float) -> tuple[Point, Stop | None]:
+        """Integrate from corner ``k`` to the next, in steps of ``length / 2**depth``, or up to a stop."""
+        depth, done, corner = self._coarsest, 0, point
         if self.charged:
             while depth < _DEEPEST and length / (1 << depth) > self._size:
                 depth += 1
-            point = self._restart(point, k, length / (1 << depth), length)
+            point = self._restart(corner, k, length / (1 << depth), length)
+            condition = self.watch.jump(point)
+            if condition is not None:
+                return point, met(self.request.phase, condition, self.corners[k])
         else:
             self._rates = None
-        first, last = self.table[k], self.table[k + 1]
-        level = bool(np.array_equal(first, last, equal_nan=True))
+        level = bool(np.array_equal(self.table[k], self.table[k + 1], equal_nan=True))
         while done < 1 << depth:
             step = length / (1 << depth)
-            shares = [(done + part) / (1 << depth) for part in (self.shares.middle, 1.0)]
-            drives = [first if level else (1.0 - share) * first + share * last for share in shares]
-            trial = self._step(point, (drives[0], drives[1]), step, level)
+            trial = self._step(point, self._drives(k, done / (1 << depth), 1.0 / (1 << depth)), step, level)
             if trial is None:
                 if depth >= _DEEPEST:
                     raise InternalError(
                         f"a {self.request.phase.kind} phase needs steps below {step:.3g} s between "
                         f"{self.corners[k]} fs and {self.corners[k + 1]} fs"
                     )
+                depth, done = depth + 1, 2 * done
+                if self.charged and done == 0:
+                    # the currents just after the corner, found within a shorter time
+                    point = self._restart(corner, k, length / (1 << depth), length)
+                continue
+            crossing = self.watch.crossing((0.0, self.shares.middle, 1.0), (point, trial.middle, trial.end))
+            if crossing is not None:
+                stopped = self._up_to(point, k, done / (1 << depth), 1.0 / (1 << depth), crossing)
+                if stopped is not None:
+                    return stopped
                 depth, done = depth + 1, 2 * done
                 continue
             self._book(point, trial, step)
@@ -262,7 +218,40 @@ class CircuitRun:
             while error < _GROWS and depth > self._coarsest and done % 2 == 0:
                 depth, done, error = depth - 1, done // 2, 8.0 * error
                 self._size = 2.0 * self._size
-        return point
+        return point, None
+
+    def _drives(self, k: int, begin: float, part: float) -> tuple[FloatArray, FloatArray]:
+        """Return the drives at middle and end of a step that begins at a share of a stretch and takes a part of it."""
+        first, last = self.table[k], self.table[k + 1]
+        if np.array_equal(first, last, equal_nan=True):
+            return first, first
+        middle, end = begin + self.shares.middle * part, begin + part
+        return (1.0 - middle) * first + middle * last, (1.0 - end) * first + end * last
+
+    def _up_to(
+        self, start: Point, k: int, begin: float, part: float, crossing: Crossing
+    ) -> tuple[Point, Stop] | None:
+        """Take a step up to where a condition is met in it; None if that step must be halved.
+
+        ``begin``, ``part``: the step as shares of stretch ``k``. The crossing is that of a polynomial through the
+        values of the step, then of one through that at its estimate too.
+        """
+        origin, length = self.corners[k], self.corners[k + 1] - self.corners[k]
+        level = bool(np.array_equal(self.table[k], self.table[k + 1], equal_nan=True))
+        left = _REFINED
+        while True:
+            end_fs = origin + round((begin + crossing.share * part) * length)
+            taken = (end_fs - origin) / length - begin
+            if taken <= 0.0:
+                return start, met(self.request.phase, crossing.condition, end_fs)
+            trial = self._step(start, self._drives(k, begin, taken), taken * seconds(length), level)
+            if trial is None:
+                return None
+            closer = self.watch.closer(crossing, taken / part, trial.end)
+            if not left or abs(closer.share - crossing.share) <= _CLOSE:
+                self._book(start, trial, taken * seconds(length))
+                return trial.end, met(self.request.phase, crossing.condition, end_fs)
+            crossing, left = closer, left - 1
 
     def _book(self, start: Point, trial: Trial, step: float) -> None:
         """Account an accepted step."""

@@ -295,7 +295,7 @@ class _Newton:
             )
             largest = max(largest_line_current(t.current) for t in following)
             done = tolerance <= _EXACT and missing <= _CONVERGED * largest
-            if done or missing <= NO_CURRENT or self._stuck(following, found, missing, last):
+            if done or missing <= NO_CURRENT or self._stuck(following, solution, missing, last):
                 return solution, tuple(following)
             relative = min(1.0, missing / largest) if largest > 0 else 1.0
             voltages, tangents = self._limited(voltages, tangents, found, bits, following, promised)
@@ -310,11 +310,12 @@ class _Newton:
             return [(-h, h) for h in offsets]
         return [(word - h, bit + h) for (word, bit), h in zip(self.into.lines, offsets, strict=True)]
 
-    def _stuck(
-        self, tangents: list[Tangent], voltages: list[FloatArray], missing: float, last: float
-    ) -> bool:
-        """Whether only rounding is left."""
-        level = sum(float((t.slope * np.abs(v)).sum()) for t, v in zip(tangents, voltages, strict=True))
+    def _stuck(self, tangents: list[Tangent], solution: StackedSolution, missing: float, last: float) -> bool:
+        """Whether only rounding is left: that of the node voltages, also where both nodes of a cell are at one."""
+        level = sum(
+            float((t.slope * (np.abs(part.word) + np.abs(part.bit))).sum())
+            for t, part in zip(tangents, solution.stacks, strict=True)
+        )
         return missing > 0.5 * last and missing <= 1e-13 * level
 
     def _limited(

@@ -12,6 +12,7 @@ of its nets, so no cell sees more than their span; `DeviceModel.most_moved` boun
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,8 +27,9 @@ from cosim.units import seconds
 if TYPE_CHECKING:
     from cosim.backends.phase_run import States
     from cosim.backends.response import ArraySolver, Prepared
+    from cosim.crossbar.drive import PhaseShape
     from cosim.crossbar.lines import LineSolution, LineSystem
-    from cosim.devices.base import FloatArray
+    from cosim.devices.base import DeviceModel, FloatArray
 
 Masks = tuple[tuple[bool, ...] | None, ...]
 
@@ -85,10 +87,16 @@ class KeptReads:
             return np.inf
         if max(array.rows * array.columns for array in arrays) < LEAST:
             return np.inf
-        levels = np.nan_to_num(run.columns)
-        span = max(0.0, float(levels.max(initial=0.0))) - min(0.0, float(levels.min(initial=0.0)))
         time, temperature = seconds(phase.duration_fs), run.request.temperature
-        return max(array.device.most_moved(-span, span, time, temperature) for array in arrays)
+        return max(_most_moved(array.device, run.shape, time, temperature) for array in arrays)
+
+
+@lru_cache(maxsize=64)
+def _most_moved(device: DeviceModel, shape: PhaseShape, time_s: float, temperature: float) -> float:
+    """Return a bound on the movement in a phase of this shape; reads repeat a few shapes."""
+    levels = np.nan_to_num(shape.columns)
+    span = max(0.0, float(levels.max(initial=0.0))) - min(0.0, float(levels.min(initial=0.0)))
+    return device.most_moved(-span, span, time_s, temperature)
 
 
 def solve_whole(prepared: Prepared, masks: Masks) -> ArraySolver:

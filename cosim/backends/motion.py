@@ -1,7 +1,8 @@
 """How the states of one array move while the voltages over its cells are known.
 
 The state advances by the time average of the device's closed form over the voltage's course,
-``x(h) = x0 + average over s of [advance(x0, v(s), h) - x0]``, exact where the voltage is constant. The
+``x(h) = x0 + average over s of [advance(x0, v(s), h) - x0]``, exact where the voltage is constant, else with an error of the
+third order in h: it is taken in two halves as well, extrapolated (Richardson), and the difference tells the error. The
 voltage over the device is that over the cell less the drop on the access device, which depends on the
 state: a fixed-point iteration on the state's course (a parabola through start, middle and end) takes
 this in. Only cells that move noticeably are treated so; the rest take one closed form.
@@ -30,6 +31,10 @@ def _lagrange(nodes: FloatArray) -> FloatArray:
 _BASIS = _lagrange(np.concatenate([_NODES, _NODES[:5]]))
 _PARABOLA = np.ascontiguousarray(_BASIS.T)
 _SHARE = np.concatenate([np.ones(9), np.full(5, 0.5)])
+_THIRD_ORDER = 1.0 / 7.0
+"""Error of two halves as a part of their difference from the whole."""
+_LEFT_OVER = 0.05
+"""Accounted error of the extrapolated result as a part of the same: the next order."""
 _HIGH = np.array([989, 5888, -928, 10496, -4540, 10496, -928, 5888, 989]) / 28350.0
 _RULES = np.zeros((4, 14))
 _RULES[0, :9], _RULES[1, 9:], _RULES[2, :9], _RULES[3, :9] = _RULE, _HALF_RULE, _COARSE, _HIGH
@@ -38,7 +43,7 @@ _SETTLED = 1e-8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
-    """State of the moving cells over a stretch: start, middle, end, exposure, and the quadrature's error."""
+    """State of the moving cells over a stretch: middle, end, exposure, and the error."""
 
     middle: FloatArray
     end: FloatArray
@@ -60,6 +65,7 @@ def course(
     ``start``: states of the cells ``(cells,)``; ``voltages``: cell voltages at start, middle and end
     ``(cells,)`` [V]; ``series``: access resistance [ohm]; ``guess``: expected states at middle and end.
     """
+    fixed = voltages[0] is voltages[1] is voltages[2] and not series
     cell_voltage = _PARABOLA @ np.array(voltages)
     duration = (_SHARE * duration_s)[:, None]
     middle, end = guess if guess is not None else (start, start)
@@ -75,6 +81,11 @@ def course(
         middle, end = start + half, start + whole
         # Two other rules: on an edge far wider than the threshold one of them may agree by chance.
         error = float(np.maximum(np.abs(whole - coarse), np.abs(whole - high)).max(initial=0.0))
+        if not fixed:
+            ahead = device.advance(middle, voltage[4:9], 0.5 * duration_s, temperature) - middle
+            halves = middle + _HALF_RULE @ ahead
+            error = max(error, _LEFT_OVER * float(np.abs(halves - end).max(initial=0.0)))
+            end = np.clip(halves + _THIRD_ORDER * (halves - end), *device.state_bounds())
         if not series or float(np.abs(end - previous).max(initial=0.0)) < _SETTLED:
             break
     exposure = np.zeros(start.shape[:1])

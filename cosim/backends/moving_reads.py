@@ -52,7 +52,7 @@ _PAIR = 2
 """Reads of the very first group: between them is the time that the following ones are going to rest."""
 _ARRAYS = 8
 _GROWTH = 16.0
-_MOST = 4096
+_MOST = 8192
 """Reads of the longest group: the next one is computed meanwhile."""
 _AIM = 0.8
 """Part of the limit that a group aims at."""
@@ -62,10 +62,14 @@ _SAME = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Solved:
-    """One network and its reads: state ``(rows, columns)``, forms, and ``transfer`` ``(rows, cells)`` [V/V] to the devices."""
+    """One network and its reads: state ``(rows, columns)``, forms, and ``transfer`` ``(rows, cells)`` [V/V] to the devices.
+
+    ``solved``: the state that forms and transfer are of, which ``state`` differs from by next to nothing.
+    """
 
     network: Network
     state: FloatArray
+    solved: FloatArray
     forms: ReadForms
     transfer: Single
 
@@ -184,10 +188,7 @@ def _group(task: _Task) -> _Group | None:
     request, limit, last = task.request, task.limit, task.last
     device, state = request.network.arrays[0].device, request.states[0]
     shape = one_shape(request)
-    if last is not None and _alike(device, last.left.state, state, limit):
-        found: _Solved | None = dataclasses.replace(last.left, state=state)
-    else:
-        found = _solved(request, state, task.wires)
+    found = _solved(task, state, None if last is None else last.left)
     if found is None or shape is None:
         return None
     count = _count(task)
@@ -195,10 +196,13 @@ def _group(task: _Task) -> _Group | None:
         own = task.voltages[:count]
         moved = _moved(request, own, found, shape, None if last is None else _ahead(last, found, count))
         rested = device.advance(moved, np.zeros((1, 1)), count * (limit.rest_s or 0.0), request.temperature)
-        left = _solved(request, rested, task.wires)
+        left = _solved(task, rested, found)
         if left is None:
             return None
-        change = _change(own, found.forms, left.forms)
+        if left.forms is found.forms:
+            change = _apart(device, state, rested)
+        else:
+            change = _change(own, found.forms, left.forms)
         if change <= limit.change or count == 1:
             answers = _answers(request, own, (found.forms, left.forms), shape)
             return _Group(count, found, left, moved - state, dataclasses.replace(answers, change=change))
@@ -207,8 +211,13 @@ def _group(task: _Task) -> _Group | None:
 
 def _alike(device: DeviceModel, first: FloatArray, second: FloatArray, limit: ReadLimit) -> bool:
     """Return whether two states give the same currents, compared with the limit of their change."""
+    return _apart(device, first, second) <= _SAME * limit.change
+
+
+def _apart(device: DeviceModel, first: FloatArray, second: FloatArray) -> float:
+    """Return by how much the conductances of two states differ at most, of their mean."""
     before, after = device.conductance(first), device.conductance(second)
-    return bool(np.abs(after - before).max() <= _SAME * limit.change * float(np.mean(before)))
+    return float(np.abs(after - before).max() / np.mean(before))
 
 
 def _count(task: _Task) -> int:
@@ -232,14 +241,22 @@ def _count(task: _Task) -> int:
     return int(min(reads, max(_FIRST, limit.change / max(moved * np.sqrt(array.columns), 1e-300))))
 
 
-def _solved(request: PhaseRequest, state: FloatArray, wires: bool) -> _Solved | None:
-    """Return the reads of the network in a state; None where it is wired otherwise or too large."""
-    array = request.network.arrays[0]
+def _solved(task: _Task, state: FloatArray, near: _Solved | None) -> _Solved | None:
+    """Return the reads of the network in a state, those of ``near`` where the currents are the same.
+
+    None where it is wired otherwise or too large.
+    """
+    network = task.request.network
+    array = network.arrays[0]
+    if near is not None and _alike(array.device, near.solved, state, task.limit):
+        return dataclasses.replace(near, state=state)
     device = array.device.conductance(state)
-    forms = read_forms(array, device, device / (1.0 + array.cell.series_resistance * device), wires=wires)
+    seen = device / (1.0 + array.cell.series_resistance * device)
+    forms = read_forms(array, device, seen, wires=task.wires)
     if forms is None:
         return None
-    return _Solved(request.network, state, forms, (forms.cell_current * forms.resistance).astype(np.float32))
+    transfer = (forms.cell_current * forms.resistance).astype(np.float32)
+    return _Solved(network, state, state, forms, transfer)
 
 
 def _ahead(last: _Group, found: _Solved, count: int) -> Single:
@@ -265,7 +282,7 @@ def _moved(
     device, duration = request.network.arrays[0].device, request.phase.duration_fs
     table = _exposures(device, shape, duration, request.temperature, span)
     exposure = np.zeros((2, transfer.shape[1]))
-    _accumulate(voltages.astype(np.float32), transfer, span, table, exposure)
+    accumulate(voltages, transfer, span, table, exposure)
     state = request.states[0]
     up, down = exposure.reshape(2, *state.shape)
     total = up + down
@@ -301,20 +318,37 @@ def _exposures(
     return np.stack((result[:-1, 0], rise[:, 0], result[:-1, 1], rise[:, 1]), axis=1).astype(np.float32)
 
 
-def _accumulate(voltages: Single, transfer: Single, span: float, table: Single, exposure: FloatArray) -> None:
-    """Add the exposures of reads with these voltages ``(reads, rows)`` [V] on the word lines."""
-    if numba_available():
-        from cosim.backends.compiled_exposures import accumulate
+def accumulate(
+    voltages: FloatArray, transfer: Single, span: float, table: Single, exposure: FloatArray
+) -> None:
+    """Add to ``exposure`` ``(2, cells)`` that of reads with these voltages ``(reads, rows)`` [V] on the word lines.
 
-        accumulate(voltages, transfer, _CHUNK, span, table, exposure)
+    ``transfer`` ``(rows, cells)`` [V/V] to the devices; ``table`` of `_exposures`, from -span to span [V].
+    """
+    if numba_available():
+        from cosim.backends import compiled_exposures as compiled
+
+        level = float(voltages.max(initial=0.0))
+        if np.all((voltages == 0.0) | (voltages == level)):
+            compiled.accumulate_on(_patterns(voltages != 0.0), level, transfer, _CHUNK, span, table, exposure)
+        else:
+            compiled.accumulate(voltages.astype(np.float32), transfer, _CHUNK, span, table, exposure)
         return
-    for start in range(0, len(voltages), _CHUNK):
-        position = (voltages[start : start + _CHUNK] @ transfer + span) * (_NODES / (2.0 * span))
+    single = voltages.astype(np.float32)
+    for start in range(0, len(single), _CHUNK):
+        position = (single[start : start + _CHUNK] @ transfer + span) * (_NODES / (2.0 * span))
         whole = np.clip(position.astype(np.intp), 0, _NODES - 1)
         part = position - whole
         for row, column in zip(exposure, (0, 2), strict=True):
             value, rise = table[:, column], table[:, column + 1]
             row += (value[whole] + part * rise[whole]).sum(axis=0, dtype=np.float64)
+
+
+def _patterns(on: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return which of four neighbouring rows are on, ``(reads, groups)``, in multiples of eight groups."""
+    padded = np.pad(on, ((0, 0), (0, -on.shape[1] % 32)))
+    packed = np.packbits(padded, axis=1, bitorder="little")
+    return np.stack((packed & 15, packed >> 4), axis=-1).reshape(len(on), -1)
 
 
 def _answers(
@@ -324,15 +358,12 @@ def _answers(
     linear, squared = pulse_integrals(shape, request.phase.duration_fs)
     share = float(shape.at(np.array([request.phase.strobes_fs[0]], dtype=np.float64))[0])
     way = (np.arange(len(voltages)) + 0.5) / len(voltages)
-    parts = [
-        _weighted(forms.powers(voltages), weight)
-        for forms, weight in zip(ends, (1.0 - way, way), strict=True)
-    ]
-    current, *powers = (first + last for first, last in zip(*parts, strict=True))
-    cells = sum(
-        forms.cell_powers((voltages.T * weight) @ voltages)
-        for forms, weight in zip(ends, (1.0 - way, way), strict=True)
+    shares = (
+        ((ends[0], np.ones(len(voltages))),) if ends[0] is ends[1] else ((ends[0], 1.0 - way), (ends[1], way))
     )
+    parts = [_weighted(forms.powers(voltages), weight) for forms, weight in shares]
+    current, *powers = (sum(found) for found in zip(*parts, strict=True))
+    cells = sum(forms.cell_powers((voltages.T * weight) @ voltages) for forms, weight in shares)
     delivered, absorbed, in_cells, access, wires, terminations = (squared * power for power in powers)
     return ReadAnswers(
         share * current, linear / share, delivered, absorbed, in_cells, access, wires, terminations,

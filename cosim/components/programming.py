@@ -21,18 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.components.bank import Process
-from cosim.components.read_phases import (
-    AdcRange,
-    ReadTiming,
-    charging_energy,
-    read_timing,
-    sense_energy,
-    shift_levels,
-)
+from cosim.components.read_phases import charging_energy, sense_energy, shift_levels
 from cosim.components.reading import select_rows
 from cosim.components.schemes import LinePolicy, PulseShape, Scheme, pulse_drives
 from cosim.components.tile import Tile
-from cosim.components.verify_reads import Columns, verify, verify_span, visible_range
+from cosim.components.verify_reads import Columns, VerifyReads, visible_range
 from cosim.components.write_verify import Ladder, NextPulse, ProgrammingPulse, Verify, next_pulse
 from cosim.crossbar.drive import Phase, StopCondition, Waveform
 from cosim.devices.base import FloatArray
@@ -83,8 +76,7 @@ class _Session:
     tile: Tile
     operation: int
     job: Programming
-    timing: ReadTiming
-    span: AdcRange
+    reads: VerifyReads
     window: float
 
 
@@ -100,11 +92,8 @@ class _Outcome:
 
 def program_tile(tile: Tile, operation: int, job: Programming) -> Process:
     """Program a tile; outcomes and pulses go to the trace. Returns the `Sweep` tuples."""
-    timing = read_timing(tile)
     low, high = visible_range(tile)
-    session = _Session(
-        tile, operation, job, timing, verify_span(tile, timing), job.verify.window * (high - low)
-    )
+    session = _Session(tile, operation, job, VerifyReads(tile), job.verify.window * (high - low))
     shape = tile.array.shape
     found = _Outcome(np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=np.int64), np.zeros(shape, bool))
     sweeps: list[Sweep] = []
@@ -165,9 +154,7 @@ def _program_cells(session: _Session, row: int, columns: Columns, found: _Outcom
     surplus: dict[bool, float] = {}
     open_columns = columns
     while open_columns.size:
-        seen = yield from verify(
-            session.tile, session.operation, row, open_columns, session.timing, session.span
-        )
+        seen = yield from session.reads.read(session.operation, row, open_columns)
         _, device = _cells(session.tile, row, open_columns)
         found.verified[row, open_columns], found.device[row, open_columns] = seen, device
         shots: dict[tuple[bool, int, float], list[tuple[int, float]]] = {}
@@ -205,7 +192,7 @@ def _surplus(session: _Session, row: int, column: int, shot: NextPulse, seen: fl
     A read with the pulse's pattern at read amplitude, held by the sense circuit, less the current of the
     cell by itself, whose conductance was ``seen`` [S].
     """
-    tile, operation, timing = session.tile, session.operation, session.timing
+    tile, operation, timing = session.tile, session.operation, session.reads.timing
     amplitude = tile.periphery.dac.range[1]
     shape = PulseShape(timing.rise, timing.hold + timing.sample, timing.fall)
     drives = pulse_drives(

@@ -43,36 +43,30 @@ from cosim.units import femtoseconds, seconds
 def convert_inputs(tile: Tile, operation: int, kind: str, voltage: FloatArray) -> Process:
     """Let the word-line DACs convert amplitudes; returns the voltages that they make and the saturation count."""
     actual, saturated = tile.periphery.dac.convert(voltage)
-    driven = np.flatnonzero(np.asarray(voltage) != 0)
-    yield from _dac(tile, operation, kind, driven, tile.periphery.dac.energy, "dac", tile.forward)
+    first, units = _driven(voltage)
+    yield from drive_dacs(tile, operation, kind, first, units, tile.periphery.dac.energy, "dac", tile.forward)
     return actual, saturated
 
 
-def _dac(
-    tile: Tile, operation: int, kind: str, driven: np.ndarray, energy: float, formula: str, path: ReadPath
-) -> Process:
+def _driven(voltage: FloatArray) -> tuple[int, int]:
+    """Return the first driven line, and how many there are (at least one is counted)."""
+    driven = np.flatnonzero(voltage)
+    return (int(driven[0]), len(driven)) if len(driven) else (0, 1)
+
+
+def drive_dacs(
+    tile: Tile, operation: int, kind: str, first: int, units: int, energy: float, formula: str, path: ReadPath
+) -> Process:  # fmt: skip
+    """Let DACs convert at once, ``first`` the first of them; ``energy`` [J] of each."""
     start, duration = tile.now, femtoseconds(path.dac.latency)
     component = path.component("dac")
     name = f"{tile.name}.{component.replace(' ', '_')}"
     tile.trace.capacities.setdefault(name, path.inputs)
-    first, units = (int(driven[0]), len(driven)) if len(driven) else (0, 1)
     tile.trace.busy.append(
         BusyRecord(name, first, operation, "convert", start, start, start + duration, 1, units)
     )
     tile.energy(operation, -1, component, kind, units * energy, formula)
     yield tile.environment.timeout(duration)
-
-
-def convert_outputs(
-    tile: Tile, operation: int, kind: str, currents: FloatArray, span: AdcRange, column: int = 0
-) -> Process:
-    """Convert bit-line currents [A] of a read of `read_timing`; returns the `Codes` (values in volts).
-
-    The currents are those of neighbouring columns, ``column`` the first of them.
-    """
-    path = tile.forward
-    codes, _ = yield from convert(tile, operation, kind, currents, span, read_timing(tile), path, column)
-    return codes
 
 
 def convert(
@@ -213,8 +207,8 @@ def multiply(tile: Tile, job: Multiplication, vectors: range, results: Products)
         for phase in range(job.coded.phases):
             while len(pending) >= path.sense.holds:
                 yield pending.popleft()
-            driven = np.flatnonzero(job.coded.amplitude[phase, vector])
-            yield from _dac(tile, job.operation, "convert", driven, energy, key, path)
+            first, units = _driven(job.coded.amplitude[phase, vector])
+            yield from drive_dacs(tile, job.operation, "convert", first, units, energy, key, path)
             sampled = yield from _array_phase(tile, job, vector, phase)
             pending.append(tile.environment.process(_finish(tile, job, vector, phase, sampled, results)))
     while pending:
@@ -271,9 +265,14 @@ def answer_together(tile: Tile, job: Multiplication, change: float) -> Multiplic
     timing = job.timings[0]
     drives = read_drives(tile, np.ones(tile.array.rows), range(tile.array.rows), timing)
     shape = Phase("read", timing.duration, drives, (timing.strobe,))
-    voltages = job.coded.amplitude.swapaxes(0, 1).reshape(-1, tile.array.rows)
-    answered = AnsweredReads.ask(tile, shape, voltages, change)
-    return job if answered is None else dataclasses.replace(job, answered=answered)
+    by_vector = np.ascontiguousarray(job.coded.amplitude.swapaxes(0, 1))
+    answered = AnsweredReads.ask(tile, shape, by_vector.reshape(-1, tile.array.rows), change)
+    if answered is None:
+        return job
+    coded = dataclasses.replace(
+        job.coded, amplitude=by_vector.swapaxes(0, 1)
+    )  # one array, not two: it is large
+    return dataclasses.replace(job, coded=coded, answered=answered)
 
 
 def _finish(

@@ -115,7 +115,9 @@ def seen_range(device: DeviceModel, cell: Cell, voltage: float, temperature: flo
         return low / (1 + low * cell.series_resistance), high / (1 + high * cell.series_resistance)
     ends = []
     for bound in device.conductance_range():
-        shape = np.shape(bound) or next((np.shape(getattr(device, name)) for name in device.varied), (1, 1))
+        shape = np.shape(bound) or next(
+            (np.shape(device.parameters()[name]) for name in device.varied), (1, 1)
+        )
         state = device.state_for(np.broadcast_to(np.asarray(bound, dtype=np.float64), shape).copy())
         ends.append(float(np.mean(seen_conductance(device, cell, state, voltage, temperature))))
     return ends[0], ends[1]

@@ -70,7 +70,7 @@ def parameter_table(*rows: Parameter) -> FloatArray:
 
 @cache
 def _parameters(model: type) -> tuple[str, ...]:
-    return tuple(entry.name for entry in dataclasses.fields(model))
+    return tuple(entry.name for entry in dataclasses.fields(model)) if dataclasses.is_dataclass(model) else ()
 
 
 class DeviceModel(ABC):
@@ -206,10 +206,15 @@ class DeviceModel(ABC):
         """Return the ngspice twin at ``temperature`` [K], or None for a model without an equation."""
         return None
 
+    def parameters(self) -> dict[str, Parameter]:
+        """Return the parameters that may differ from cell to cell, by name: numbers, or arrays ``(rows, columns)``."""
+        values = ((name, getattr(self, name)) for name in _parameters(type(self)))
+        return {name: value for name, value in values if isinstance(value, (float, np.ndarray))}
+
     @cached_property
     def varied(self) -> tuple[str, ...]:
-        """Names of the parameters that are arrays ``(rows, columns)``."""
-        return tuple(name for name in _parameters(type(self)) if isinstance(getattr(self, name), np.ndarray))
+        """Names, as in `parameters`, of those that are arrays ``(rows, columns)``."""
+        return tuple(name for name, value in self.parameters().items() if isinstance(value, np.ndarray))
 
     def select(self, cells: tuple[NDArray[np.intp], ...]) -> DeviceModel:
         """Return the model of some cells: per-cell parameter arrays indexed by ``cells``."""

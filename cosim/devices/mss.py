@@ -19,6 +19,7 @@ default parameters are those of the kT-RAM emulator's MSS profile.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, ClassVar, Literal, final
 
 import numpy as np
@@ -136,7 +137,7 @@ class Mss(DeviceModel):
         )
         check(self.switches is None or self.switches >= 1, self.name, "switches", "at least 1", self.switches)
 
-    @property
+    @cached_property
     def linear(self) -> bool:
         """Whether there is no Schottky current."""
         return bool(np.all(np.asarray(self.phi) == 1))

@@ -11,7 +11,8 @@ r"""Variation that wraps any device model: from device to device, from cycle to 
   A model that knows pulses and has a ``c2c`` of its own takes it in there: variances add, and spread over n pulses as
   the model says.
 * **Stuck cells** have one conductance whatever happens to them, their true one: their parameters are such that
-  the lowest and the highest conductance are that value, on every backend.
+  the lowest and the highest conductance are that value, on every backend. Of a device that must be formed, that of a
+  fresh cell is it too.
 
 All draws are made in shell order (by the larger of row and column), each from its own named stream, so that a
 grown array keeps the values of the cells that it had.
@@ -19,15 +20,15 @@ grown array keeps the values of the cells that it had.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cosim.devices.base import DeviceModel, FloatArray, check, quantity
+from cosim.devices.forming import FRESH
 from cosim.devices.read_noise import ReadNoise
 from cosim.devices.retention import Endurance, Retention
 from cosim.errors import DeviceError
@@ -74,7 +75,9 @@ class Stuck:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     at: Literal["LRS", "HRS", "unformed"] | None = quantity(
-        None, source=_SKY130, doc="where they are stuck; unformed is 0.1 uS"
+        None,
+        source=_SKY130,
+        doc="where they are stuck; unformed is the conductance of a fresh cell, 0.1 uS without `forming`",
     )
     conductance: Siemens | None = quantity(None, source=_USER, doc="their true conductance, instead of 'at'")
     cells: tuple[tuple[int, int], ...] = quantity((), source=_USER, doc="list of [row, column]")
@@ -182,13 +185,12 @@ def _spread(
     from scipy.special import ndtri
 
     common = ndtri(shell_uniforms(streams("d2d"), shape)[0])
-    rho, arrays = variation.correlation, {}
+    rho, arrays, parameters = variation.correlation, {}, device.parameters()
     for name, deviation in variation.d2d.items():
-        value = getattr(device, name, None)
-        if not isinstance(value, (float, np.ndarray)):
-            known = [e.name for e in dataclasses.fields(device) if isinstance(getattr(device, e.name), float)]  # type: ignore[arg-type]
+        value = parameters.get(name)
+        if value is None:
             raise DeviceError(
-                f"variation.d2d.{name}: {device.name} has no such parameter; it has {', '.join(known)}"
+                f"variation.d2d.{name}: {device.name} has no such parameter; it has {', '.join(parameters)}"
             )
         own = ndtri(shell_uniforms(streams(f"d2d/{name}"), shape)[0])
         arrays[name] = value * deviation.factor(np.sqrt(rho) * common + np.sqrt(1.0 - rho) * own)
@@ -200,7 +202,7 @@ def _true_conductance(device: DeviceModel, stuck: Stuck, shape: tuple[int, int])
     if stuck.conductance is not None:
         return np.full(shape, stuck.conductance)
     if stuck.at == "unformed":
-        return np.full(shape, UNFORMED)
+        return np.array(np.broadcast_to(device.parameters().get(FRESH, UNFORMED), shape), dtype=np.float64)
     low, high = device.conductance_range()
     return np.array(np.broadcast_to(high if stuck.at == "LRS" else low, shape), dtype=np.float64)
 
@@ -211,17 +213,18 @@ def _pinned(device: DeviceModel, mask: NDArray[np.bool_], conductance: FloatArra
         raise DeviceError(
             f"variation.stuck: {device.name} never changes; write its values into the conductance map"
         )
-    names: Any = {entry.name for entry in dataclasses.fields(device)}  # type: ignore[arg-type]
-    if {"r_on", "r_off"} <= names:
+    parameters = device.parameters()
+    if {"r_on", "r_off"} <= parameters.keys():
         ends = {"r_on": 1.0 / (conductance * (1 + _APART)), "r_off": 1.0 / conductance}
-    elif {"g_min", "g_max"} <= names:
+    elif {"g_min", "g_max"} <= parameters.keys():
         ends = {"g_min": conductance, "g_max": conductance * (1 + _APART)}
     else:
         raise DeviceError(
             f"variation.stuck: {device.name} has no two end conductances, so a cell cannot be stuck"
         )
-    arrays = {name: np.where(mask, value, getattr(device, name)) for name, value in ends.items()}
-    return device.per_cell(**arrays)
+    if FRESH in parameters:
+        ends[FRESH] = conductance  # stuck whether formed or not
+    return device.per_cell(**{name: np.where(mask, value, parameters[name]) for name, value in ends.items()})
 
 
 def cycle_to_cycle(

@@ -9,6 +9,7 @@ ends where it began, and so on; its parts sum to the duration.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -90,14 +91,17 @@ def _path(
 ) -> dict[str, int]:
     """Walk back from ``end`` through intervals that are sorted by their ends."""
     parts: dict[str, int] = {}
-    instant = end
+    # Views give Python integers much faster than arrays do.
+    stops, starts = (part.tolist() if part.dtype == object else part.data for part in (ends, begins))
+    instant, beyond = end, len(stops)
     while instant > start:
-        position = int(np.searchsorted(ends, instant, side="right")) - 1
-        stop = int(ends[position]) if position >= 0 else start
+        beyond = bisect_right(stops, instant, 0, beyond)
+        position = beyond - 1
+        stop = stops[position] if position >= 0 else start
         if stop < instant:
             name, before = "idle", max(stop, start)
         else:
-            name, before = names[code[position]], max(int(begins[position]), start)
+            name, before = names[code[position]], max(starts[position], start)
         parts[name] = parts.get(name, 0) + instant - before
         instant = before
     return parts

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from cosim.records import Trace
+import numpy as np
+from numpy.typing import NDArray
+
+from cosim.records import CodedTexts, Trace
 from cosim.report.accounting import account
 from cosim.report.baseline import DigitalBaseline
 from cosim.report.files import plain
@@ -19,6 +22,8 @@ from cosim.units import seconds
 
 SCHEMA_VERSION = 1
 
+_LARGEST: Final = 1 << 62
+_LOW_HALF: Final = (1 << 32) - 1
 _DISSIPATED = ("cells_j", "access_j", "wires_j", "terminations_j")
 
 
@@ -62,11 +67,14 @@ def _time(trace: Trace) -> dict[str, Any]:
     used = dict.fromkeys(trace.capacities, 0)
     waited = dict.fromkeys(trace.capacities, 0)
     end_fs = int(trace.end_fs)
-    for resource, _, _, kind, asked, start, end, jobs, units in trace.busy:
-        by_kind[kind] = by_kind.get(kind, 0) + units * (end - start)
-        within = end - start if end <= end_fs else max(end_fs - start, 0)  # a run may stop half way
-        used[resource] = used.get(resource, 0) + units * within
-        waited[resource] = waited.get(resource, 0) + units * waiting(asked, start, end, jobs)
+    for block in trace.busy.blocks():
+        asked, start, end, jobs, units = _times(block, end_fs)
+        within = np.where(
+            end <= end_fs, end - start, np.maximum(end_fs - start, 0)
+        )  # a run may stop half way
+        _add_by_text(by_kind, block["kind"], units * (end - start))
+        _add_by_text(used, block["resource"], units * within)
+        _add_by_text(waited, block["resource"], units * waiting(asked, start, end, jobs))
     return {
         "end_s": seconds(end_fs),
         "phases": len(trace.phases),
@@ -79,9 +87,31 @@ def _time(trace: Trace) -> dict[str, Any]:
     }
 
 
-def waiting(asked_fs: int, start_fs: int, end_fs: int, jobs: int) -> int:
+def _times(block: Mapping[str, Any], end_fs: int) -> tuple[NDArray[Any], ...]:
+    """Return times [fs], jobs and units of a block; as Python integers where products might not fit into an int64."""
+    found = tuple(block[field] for field in ("asked_fs", "start_fs", "end_fs", "jobs", "units"))
+    largest = max(end_fs, int(found[2].max())) * int(found[3].max()) * int(found[4].max())
+    return found if largest < _LARGEST else tuple(part.astype(object) for part in found)
+
+
+def _add_by_text(sums: dict[str, int], texts: CodedTexts, values: NDArray[Any]) -> None:
+    """Add integers, not negative, to the sum of their text, exactly: halves of 32 bits of a block add up in a float."""
+    if values.dtype == object:
+        for code, value in zip(texts.codes.tolist(), values.tolist(), strict=True):
+            sums[texts.names[code]] = sums.get(texts.names[code], 0) + value
+        return
+    low, high = (np.bincount(texts.codes, part).tolist() for part in (values & _LOW_HALF, values >> 32))
+    for code, (a, b) in enumerate(zip(low, high, strict=True)):
+        name = texts.names[code]
+        sums[name] = sums.get(name, 0) + int(a) + (int(b) << 32)
+
+
+def waiting(
+    asked_fs: NDArray[Any], start_fs: NDArray[Any], end_fs: NDArray[Any], jobs: NDArray[Any]
+) -> NDArray[Any]:
     """Return how long jobs of equal length, one after the other, waited in all since they were asked for [fs]."""
-    return jobs * (start_fs - asked_fs) + (jobs - 1) * (end_fs - start_fs) // 2
+    result: NDArray[Any] = jobs * (start_fs - asked_fs) + (jobs - 1) * (end_fs - start_fs) // 2
+    return result
 
 
 def _total(trace: Trace, *fields: str) -> float:

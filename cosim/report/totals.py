@@ -7,9 +7,9 @@ the sums by component, by kind and by operation agree with the total far below 1
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +30,10 @@ class ExactSums(Generic[Key]):
         self._parts: dict[Key, list[float]] = {}
         self._held = 0
 
-    def add(self, key: Key, value: float) -> None:
-        """Add ``value`` to the sum of ``key``."""
-        parts = self._parts.get(key)
-        if parts is None:
-            self._parts[key] = [value]
-        else:
-            parts.append(value)
-        self._held += 1
+    def add(self, key: Key, values: Sequence[float]) -> None:
+        """Add ``values`` to the sum of ``key``."""
+        self._parts.setdefault(key, []).extend(values)
+        self._held += len(values)
         if self._held >= _HELD_ROWS:
             self._collapse()
 
@@ -89,23 +85,54 @@ class EnergyTotals:
 def energy_totals(trace: Trace) -> EnergyTotals:
     """Return the energy sums of a trace."""
     sums: ExactSums[Group] = ExactSums()
-    recorded = [0.0] * len(trace.phases)
-    booked = [0.0] * len(trace.phases)
-    last: dict[str, int] = {}
-    early: dict[str, float] = {}
-    for operation, phase, tile, component, kind, energy, formula in trace.energies:
-        value = float(energy)
-        sums.add((operation, component, kind, formula), value)
-        if phase >= 0:
-            last[tile] = phase
-            recorded[phase] += value
-            booked[phase] += value + early.pop(tile, 0.0)
-        elif tile in last:
-            booked[last[tile]] += value
-        else:
-            early[tile] = early.get(tile, 0.0) + value
-    groups = dict(sorted(sums.result().items()))
-    return EnergyTotals(groups, np.array(recorded, dtype=np.float64), np.array(booked, dtype=np.float64))
+    recorded, booked = np.zeros(len(trace.phases)), np.zeros(len(trace.phases))
+    books: dict[str, _Book] = {}
+    for block in trace.energies.blocks():
+        energy, phase, tile = np.asarray(block["energy_j"], dtype=np.float64), block["phase"], block["tile"]
+        for key, own in _groups(block):
+            sums.add(key, energy[own].tolist())
+        with_phase = phase >= 0
+        np.add.at(recorded, phase[with_phase], energy[with_phase])
+        for code, name in enumerate(tile.names):
+            own = np.flatnonzero(tile.codes == code)
+            if own.size:
+                books.setdefault(name, _Book()).enter(booked, phase[own], energy[own])
+    return EnergyTotals(dict(sorted(sums.result().items())), recorded, booked)
+
+
+def _groups(block: Mapping[str, Any]) -> Iterator[tuple[Group, NDArray[np.intp]]]:
+    """Yield the groups of a block of energies, with their rows in order."""
+    texts = [block[field] for field in ("component", "kind", "formula")]
+    number = np.asarray(block["operation"], dtype=np.int64)
+    for column in texts:
+        number = number * len(column.names) + column.codes
+    order = np.argsort(number, kind="stable")
+    for own in np.split(order, np.flatnonzero(np.diff(number[order])) + 1):
+        first = own[0]
+        component, kind, formula = (column.names[column.codes[first]] for column in texts)
+        yield (int(block["operation"][first]), component, kind, formula), own
+
+
+@dataclass(slots=True, eq=False)
+class _Book:
+    """Where the energies of a tile that belong to no phase are booked: its ``last`` phase, ``early`` before there is one [J]."""
+
+    last: int = -1
+    early: float = 0.0
+
+    def enter(
+        self, booked: NDArray[np.float64], phase: NDArray[np.int64], energy: NDArray[np.float64]
+    ) -> None:
+        """Book the energies of a tile, in order."""
+        place = np.maximum.accumulate(np.where(phase >= 0, np.arange(len(phase)), -1))
+        to = np.where(place >= 0, phase[place], self.last)
+        before, energy = int(np.count_nonzero(to < 0)), energy.copy()
+        for value in energy[:before].tolist():
+            self.early += value
+        if before < len(energy):
+            energy[before] += self.early
+            self.early, self.last = 0.0, int(to[-1])
+        np.add.at(booked, to[before:], energy[before:])
 
 
 def _sums(pairs: Iterable[tuple[Key, float]]) -> dict[Key, float]:

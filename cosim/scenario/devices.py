@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from cosim.devices.base import DeviceModel
+from cosim.devices.forming import Formable, Forming
 from cosim.devices.registry import find, find_preset, models, presets, unknown
 from cosim.errors import InputError
 from cosim.scenario.sentences import sentence_of
@@ -17,7 +18,7 @@ from cosim.units import Marker, quantity_text
 
 
 @cache
-def _adapter(model: type[DeviceModel]) -> Any:
+def _adapter(model: type[Any]) -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(model)
@@ -39,6 +40,9 @@ def read_device(value: object, folder: Path | None = None) -> DeviceModel:
         raise InputError(
             "must be a preset's name, or hold either 'model' or 'preset', such as {model: mss, tau: 10 us}"
         )
+    if "forming" in value:
+        inner = read_device({key: entry for key, entry in value.items() if key != "forming"}, folder)
+        return Formable(inner, _read_forming(value["forming"]))
     given = {key: entry for key, entry in value.items() if key not in ("model", "preset")}
     if "preset" in value:
         base = find_preset(str(value["preset"]))
@@ -46,6 +50,12 @@ def read_device(value: object, folder: Path | None = None) -> DeviceModel:
         return dataclasses.replace(base, **changes)  # type: ignore[type-var]
     model = find(str(value["model"]))
     return model(**_read_parameters(model, _placed(model, given, folder)))
+
+
+def _read_forming(value: object) -> Forming:
+    if not isinstance(value, Mapping):
+        raise InputError(f"device.forming: must be a section such as {{voltage: 2.6 V}}, not '{value}'")
+    return Forming(**_read_parameters(Forming, value, "device.forming"))
 
 
 def device_files(value: object) -> dict[str, str]:
@@ -128,22 +138,23 @@ def _of_file(path: Path, changes: Mapping[str, object]) -> DeviceModel:
         raise InputError(f"{path}: hardware.{error}") from None
 
 
-def _read_parameters(model: type[DeviceModel], given: Mapping[str, object]) -> dict[str, Any]:
+def _read_parameters(model: type[Any], given: Mapping[str, object], place: str = "device") -> dict[str, Any]:
     from pydantic import ValidationError
 
-    known = [entry.name for entry in dataclasses.fields(model)]  # type: ignore[arg-type]
+    known = [entry.name for entry in dataclasses.fields(model)]
     for key in given:
         if key not in known:
             close = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"{model.name} has {', '.join(known)}"
-            raise InputError(f"device.{key}: there is no such parameter of {model.name}; {hint}")
+            owner = getattr(model, "name", place)
+            hint = f"did you mean '{close[0]}'?" if close else f"{owner} has {', '.join(known)}"
+            raise InputError(f"{place}.{key}: there is no such parameter of {owner}; {hint}")
     try:
-        parsed = _adapter(model).validate_python(dict(given))
+        parsed = _adapter(model).validate_python(dict(given))  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         sentence = str(first.get("ctx", {}).get("error") or sentence_of(first))
-        prefix = f"device.{key}: " if key else ""
+        prefix = f"{place}.{key}: " if key else ""
         raise InputError(prefix + sentence) from None
     return {key: getattr(parsed, key) for key in given}
 
@@ -171,16 +182,28 @@ class DeviceEntry:
 
 
 def _object_schema(key: str, names: list[str], model: type[DeviceModel]) -> dict[str, Any]:
-    properties: dict[str, Any] = {key: {"type": "string", "enum": names}}
-    for entry in dataclasses.fields(model):  # type: ignore[arg-type]
-        default = quantity_default(model, entry)
-        properties[entry.name] = {
-            "description": f"{entry.metadata.get('doc', '')}; default {default}; source: {entry.metadata.get('source', '')}"
+    properties: dict[str, Any] = {key: {"type": "string", "enum": names}, **_described(model)}
+    if model.moves:
+        properties["forming"] = {
+            "type": "object",
+            "description": "cells are fresh and must be formed",
+            "properties": _described(Forming),
+            "additionalProperties": False,
         }
     return {"type": "object", "properties": properties, "required": [key], "additionalProperties": False}
 
 
-def quantity_default(model: type[DeviceModel], entry: dataclasses.Field[Any]) -> str:
+def _described(model: type[Any]) -> dict[str, Any]:
+    return {
+        entry.name: {
+            "description": f"{entry.metadata.get('doc', '')}; default {quantity_default(model, entry)}; "
+            f"source: {entry.metadata.get('source', '')}"
+        }
+        for entry in dataclasses.fields(model)
+    }
+
+
+def quantity_default(model: type[Any], entry: dataclasses.Field[Any]) -> str:
     """Return the default of a parameter as text with its unit."""
     unit = field_units(model).get(entry.name, "")
     if entry.default == "" or entry.default != entry.default:

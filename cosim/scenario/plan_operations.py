@@ -50,13 +50,15 @@ def update(
     tile: Tile,
     pulses: tuple[ProgrammingPulse, ProgrammingPulse],
 ) -> Update:
-    """Return the operation of an update step."""
-    rows, columns = (
-        _factors(scenario, (*key, name), table, lines, line)
-        for name, table, lines, line in (
-            ("rows", step.rows, tile.array.rows, "word line"), ("columns", step.columns, tile.array.columns, "bit line"),
-        )
+    """Return the operation of an update step; the bit lines of 2T2R cells have the factor of their column, + and -."""
+    devices = tile.array.cell.bit_lines
+    rows = _factors(scenario, (*key, "rows"), step.rows, tile.array.rows, "word line")
+    columns = _factors(
+        scenario, (*key, "columns"), step.columns, tile.array.columns // devices,
+        "bit line" if devices == 1 else "pair of bit lines",
     )  # fmt: skip
+    if devices == 2:
+        columns = np.stack((columns, -columns), axis=-1).reshape(len(columns), -1)
     if len(rows) != len(columns):
         raise scenario.error(
             (*key, "columns"), f"must have as many products as 'rows', {len(rows)}, not {len(columns)}"

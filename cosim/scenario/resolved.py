@@ -7,6 +7,7 @@ import io
 from typing import Any, get_type_hints
 
 from cosim.devices.base import DeviceModel
+from cosim.devices.forming import Formable
 from cosim.scenario.load import Scenario
 from cosim.scenario.schema import NOT_BESIDE_KTRAM
 from cosim.scenario.section import Section
@@ -64,6 +65,8 @@ def _marker(hint: Any) -> Any:
 def _value(value: Any, marker: Any) -> Any:
     if isinstance(value, Section):
         return _section(value)
+    if isinstance(value, Formable):
+        return {**_value(value.inner, marker), "forming": _dataclass(value.forming)}
     if isinstance(value, DeviceModel):
         return {"model": value.name, **_dataclass(value)}
     if dataclasses.is_dataclass(value):

@@ -19,7 +19,9 @@ class UpdateStep(Section):
     rows: Table = Field(
         description="file or rows: one row of factors per product, -1 to 1, one for each word line"
     )
-    columns: Table = Field(description="the same for the bit lines; as many products")
+    columns: Table = Field(
+        description="the same for the bit lines (2T2R: for each pair, + and -); as many products"
+    )
     slots: Annotated[int, Field(ge=1, le=4096)] = Field(
         default=31,
         description="slots of a pulse train",

@@ -388,3 +388,19 @@ def test_movements_that_cancel_are_not_taken_as_standing_still() -> None:
     assert "still" not in found.applied
     assert abs(found.states[0][0, 0] - fine.states[0][0, 0]) < 1e-6
     assert abs(found.states[0][0, 0] - 0.5) > 1e-4
+
+
+@pytest.mark.parametrize(("volts", "edge", "width"), [(-1.22, 813, 1460), (-1.72, 322, 1170), (1.3, 900, 60)])
+def test_wide_edges_move_states_by_the_integral_of_the_rate(volts: float, edge: int, width: int) -> None:
+    """The rate of `rs` is linear in the voltage above threshold: the distance to its end falls by the exponential of the integral."""
+    device = Rs()
+    start = 0.6
+    above = abs(volts) - (device.v_set if volts > 0 else device.v_reset)
+    integral = device.rate * 1e-9 * (width * above + edge * above**2 / abs(volts))
+    wanted = start * np.exp(-integral) if volts < 0 else 1.0 - (1.0 - start) * np.exp(-integral)
+    assert abs(wanted - start) > 0.2
+    wave = pulse(volts, rise_fs=edge * NS, width_fs=width * NS, fall_fs=edge * NS)
+    phase = Phase("write", (2 * edge + width) * NS, {"wl0": wave, "bl0": level(0.0)})
+    network = single("t", (1, 1), device, Cell("1R"), Segments())
+    request = PhaseRequest(network, (np.full((1, 1), start),), None, 0, KELVIN, phase, 0)
+    assert WIRED.run(request).states[0][0, 0] == pytest.approx(wanted, abs=1e-5)

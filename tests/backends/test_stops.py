@@ -12,7 +12,6 @@ from event_reference import event_reference
 from cosim.backends.behavioral import BehavioralBackend
 from cosim.backends.ngspice import NgspiceBackend
 from cosim.backends.paired import PairedBackend
-from cosim.backends.stops import sampled_stops
 from cosim.crossbar import (
     Cell,
     Phase,
@@ -288,16 +287,6 @@ def test_paired_backends_note_the_deviation() -> None:
     assert result.deviation is not None
     assert result.deviation.state_absolute < 1e-4
     assert result.deviation.energy_relative < 1e-3
-
-
-@pytest.mark.parametrize(("share", "delay"), [(0.5, 0), (0.9, 40 * NS)])
-def test_strobes_of_plain_phases_give_the_same_stops(share: float, delay: int) -> None:
-    request = compliance(4, share, delay=delay)
-    backend = BehavioralBackend()
-    (ours,), (sampled,) = backend.run(request).stops, sampled_stops(request, backend.run)
-    assert abs(ours.crossing_fs - sampled.crossing_fs) < 1e-5 * WIDTH
-    assert sampled.ramp_fs == sampled.crossing_fs + delay
-    assert sampled_stops(compliance(4, 2.0), backend.run) == []
 
 
 @pytest.mark.ngspice

@@ -174,3 +174,35 @@ def test_a_group_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     system = run(FAST, 0.01, vectors=5)
     assert asked[0] == 0
     assert len(asked) == len(set(asked)) == system.trace.operations[0].details["grouped_reads"]["t"]["groups"]
+
+
+@pytest.mark.parametrize("rows", [1, 7, 32, 45])
+@pytest.mark.parametrize("level", [0.15, 0.0])
+def test_sums_of_rows_are_the_product(rows: int, level: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Word lines at 0 V or at one level: the exposures that a product of matrices gives."""
+    rng = np.random.default_rng(rows)
+    voltages = level * rng.integers(0, 2, (150, rows))
+    transfer = rng.uniform(-1.0, 1.0, (rows, 300)).astype(np.float32) / np.float32(rows)
+    table = rng.uniform(0.0, 1.0, (4096, 4)).astype(np.float32)
+    table[:, 1::2] = 0.0
+    table[1:, ::2] = table[:1, ::2] + np.cumsum(table[1:, ::2], axis=0) / np.float32(4096)
+    found, plain = np.ones((2, 300)), np.ones((2, 300))
+    moving_reads.accumulate(voltages, transfer, 0.2, table, found)
+    monkeypatch.setattr(moving_reads, "numba_available", lambda: False)
+    moving_reads.accumulate(voltages, transfer, 0.2, table, plain)
+    assert np.allclose(found, plain, rtol=1e-4, atol=0)
+    assert found.min() > 1.0
+
+
+def test_a_network_that_stays_is_solved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Solutions are of the states: one for all groups where cells hardly move, one for every group where they do."""
+    solved = []
+    forms = moving_reads.read_forms
+    monkeypatch.setattr(moving_reads, "read_forms", lambda *a, **k: solved.append(1) or forms(*a, **k))
+    monkeypatch.setattr(moving_reads, "_MOST", 40)
+    still = run(find_preset("mss-firm"), 1e-3).trace.operations[0].details["grouped_reads"]["t"]
+    assert (still["groups"], len(solved)) == (7, 1)
+    assert 0 < still["largest_change"] < 1e-6
+    solved.clear()
+    moving = run(FAST, 1e-3).trace.operations[0].details["grouped_reads"]["t"]
+    assert len(solved) >= moving["groups"] > 7

@@ -116,7 +116,7 @@ def test_exact_sums_survive_collapsing(monkeypatch):
     monkeypatch.setattr("cosim.report.totals._HELD_ROWS", 8)
     sums: ExactSums[str] = ExactSums()
     for value in [1e16, 1.0, -1e16] * 101:
-        sums.add("key", value)
+        sums.add("key", [value])
     assert sums.result() == {"key": 101.0}
 
 
