@@ -98,6 +98,9 @@ class TimedProgram:
         if circuit is not None and circuit.charged:
             unsettled = np.abs(self.trace.instructions.column("unsettled")[before:])
             found = {**found, "largest_unsettled": float(unsettled.max(initial=0.0))}
+        if self.controller.regeneration and self._timeline is not None:
+            found = {**found, "metastable": self._timeline.metastable}
+            self._timeline.metastable = 0
         return Outcome(Counter(names), int(spaces.sum()), found)
 
     def _execute(self, step: Execute, timeline: Timeline, name: str, operation: int) -> None:
