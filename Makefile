@@ -77,6 +77,7 @@ accept-programming: setup
 
 accept-feedback: setup
 	$(BIN)/python benchmarks/lockstep.py --accept
+	$(BIN)/python benchmarks/stops.py --accept
 	$(BIN)/python -m pytest -m acceptance tests/backends/test_stops.py
 
 accept-ktram: setup
