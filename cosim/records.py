@@ -140,6 +140,7 @@ class TimedInstruction(NamedTuple):
     """One kT-RAM instruction on one lane of ``spaces`` enabled spaces.
 
     ``strobe_fs`` is -1 for feedback; ``latch_fs``: when the lane's last decision is latched; ``y``: the activation there.
+    ``phase``: of its circuit, -1 where there is none; ``unsettled``: what a read's activation lacked of that of a settled node.
     """
 
     operation: int
@@ -152,6 +153,8 @@ class TimedInstruction(NamedTuple):
     spaces: int
     y: float
     energy_j: float
+    phase: int = -1
+    unsettled: float = 0.0
 
 
 class ReadValue(NamedTuple):
@@ -381,9 +384,9 @@ class Table:
                 columns[field[:-3] + "_s"] = whole.astype(np.int64)
                 columns[field] = part.astype(np.int64)
             elif values and isinstance(values[0], str):
-                number: dict[str, int] = {}
-                codes = [number.setdefault(value, len(number)) for value in values]
-                columns[field] = np.array(codes, dtype=np.uint16 if len(number) < 1 << 16 else np.int64)
+                number = {value: k for k, value in enumerate(dict.fromkeys(values))}
+                kind = np.uint16 if len(number) < 1 << 16 else np.int64
+                columns[field] = np.fromiter(map(number.__getitem__, values), kind, len(values))
                 columns[field + "@"] = np.array(list(number))
             else:
                 columns[field] = np.array(values)

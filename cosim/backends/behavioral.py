@@ -369,7 +369,9 @@ class BehavioralBackend(CrossbarBackend):
 
     def run(self, request: PhaseRequest) -> PhaseResult:
         charged = self.fidelity == "rc" and request.network.has_capacitance
-        masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
+        masks: Masks = (None,) * len(request.network.arrays)
+        if request.network.gate_nets:
+            masks = tuple(network.conducting_rows(array, request.phase) for array in request.network.arrays)
         if charged:
             outcome = _circuit_outcome(request, masks, self._wired, self.tolerances)
             return _result(_as_stopped(request, outcome), outcome)

@@ -177,11 +177,11 @@ class CircuitRun:
 
     def _stretch(self, point: Point, k: int, length: float) -> tuple[Point, Stop | None]:
         """Integrate from corner ``k`` to the next, in steps of ``length / 2**depth``, or up to a stop."""
-        depth, done = self._coarsest, 0
+        depth, done, corner = self._coarsest, 0, point
         if self.charged:
             while depth < _DEEPEST and length / (1 << depth) > self._size:
                 depth += 1
-            point = self._restart(point, k, length / (1 << depth), length)
+            point = self._restart(corner, k, length / (1 << depth), length)
             condition = self.watch.jump(point)
             if condition is not None:
                 return point, met(self.request.phase, condition, self.corners[k])
@@ -198,6 +198,9 @@ class CircuitRun:
                         f"{self.corners[k]} fs and {self.corners[k + 1]} fs"
                     )
                 depth, done = depth + 1, 2 * done
+                if self.charged and done == 0:
+                    # the currents just after the corner, found within a shorter time
+                    point = self._restart(corner, k, length / (1 << depth), length)
                 continue
             crossing = self.watch.crossing((0.0, self.shares.middle, 1.0), (point, trial.middle, trial.end))
             if crossing is not None:

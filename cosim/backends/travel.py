@@ -104,7 +104,6 @@ def _average(
     if voltages[0] is voltages[1] and voltages[1] is voltages[2]:
         end: FloatArray = device.advance(state, voltages[0], duration_s, temperature)
         return end
-    total = np.zeros_like(state)
-    for weight, voltage in zip(weights, voltages, strict=True):
-        total += weight * (device.advance(state, voltage, duration_s, temperature) - state)
-    return state + total
+    moved = device.advance(state, np.array(voltages), duration_s, temperature) - state
+    result: FloatArray = state + (np.array(weights) @ moved.reshape(3, -1)).reshape(state.shape)
+    return result

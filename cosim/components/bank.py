@@ -143,15 +143,18 @@ class Bank(ConverterBank):
 
     def reserve_one(self, operation: int, kind: str, duration_fs: int) -> tuple[int, int]:
         """Reserve the unit that can start one job first; return start [fs] and unit, and do not wait for it."""
-        now, free = int(self._environment.now), self.free_at
-        unit = free.index(min(free))
-        earliest = next((k for k, until in enumerate(free) if until <= now), unit)
+        now, free, earliest = int(self._environment.now), self.free_at, self.next_unit()
         start = max(free[earliest], now)
         free[earliest] = start + duration_fs
         self._trace.busy.append(
             BusyRecord(self.name, earliest, operation, kind, now, start, start + duration_fs)
         )
         return start, earliest
+
+    def next_unit(self) -> int:
+        """Return the unit that `reserve_one` would take now."""
+        now, free = int(self._environment.now), self.free_at
+        return next((k for k, until in enumerate(free) if until <= now), free.index(min(free)))
 
     def _in_turns(
         self, operation: int, kind: str, now: int, ready: int, count: int, duration_fs: int

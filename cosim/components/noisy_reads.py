@@ -116,12 +116,13 @@ def with_read_noise(request: PhaseRequest, result: PhaseResult, process: NoisePr
         added = thermal_read(seen, request.temperature, aperture, rows, rngs[0])
         _add(current, added, left[rows], bottom)
         _add(charge, added * duration, left[rows], bottom)
-    rows = rows[np.any(_cell_drives(request, rows).peak != 0, axis=1)]
-    if len(rows) and (noise.flicker is not None or noise.rtn is not None):
+    if noise.flicker is not None or noise.rtn is not None:
+        drives = _cell_drives(request, rows)
+        driven = np.any(drives.peak != 0, axis=1)
+        rows, drives = rows[driven], _CellDrives(*(part[..., driven, :] for part in drives))
         share = process.deviation(
             rows, request.start_fs, _flicker_of(request, noise, rows), aperture, rngs[1:]
         )
-        drives = _cell_drives(request, rows)
         added = _plateau(array, request.states[0], result.energy.cells[0], rows, drives) * share
         for k in range(len(current)):
             _add(current[k], added * drives.strobed[k], left[rows], bottom)
@@ -165,26 +166,38 @@ def _cell_drives(request: PhaseRequest, rows: NDArray[np.intp]) -> _CellDrives:
     """Return the drives across the cells of some rows; a line that floats counts as one at 0 V."""
     phase, ends = request.phase, request.network.ends[0]
     by_group = grouped(request.network, phase.drives)
-    table = np.array([_integrals(wave, phase) for wave in by_group.waveforms])
+    table = _table(by_group.waveforms, phase)
     word, bit = table[by_group.group[ends.left[rows]]], table[by_group.group[ends.bottom]]
     peak = word[:, None, 0] - bit[None, :, 0]
     shape = np.where(word[:, None, 0, None] != 0, word[:, None, 1:], bit[None, :, 1:])
     return _CellDrives(peak, shape[..., 0], shape[..., 1], np.moveaxis(shape[..., 2:], -1, 0))
 
 
-def _integrals(wave: Waveform | None, phase: Phase) -> list[float]:
-    """Return peak [V], and relative to it mean and square integral [s] and the values at the strobes."""
-    peak = max(wave.voltages, key=abs) if wave is not None else 0.0
-    if wave is None or peak == 0:
-        return [0.0] * (3 + len(phase.strobes_fs))
-    times = np.unique(np.clip([0, *wave.times_fs, phase.duration_fs], 0, phase.duration_fs)).astype(
+def _table(waveforms: Sequence[Waveform | None], phase: Phase) -> FloatArray:
+    """Return per waveform its peak [V] and the `_integrals` of its shape; most waveforms of a read share one shape."""
+    known: dict[tuple[object, ...], list[float]] = {}
+    found = np.zeros((len(waveforms), 3 + len(phase.strobes_fs)))
+    for row, wave in zip(found, waveforms, strict=True):
+        peak = max(wave.voltages, key=abs) if wave is not None else 0.0
+        if wave is None or peak == 0:
+            continue
+        shape = wave.times_fs, tuple(v / peak for v in wave.voltages)
+        if shape not in known:
+            known[shape] = _integrals(Waveform(*shape), phase)
+        row[0], row[1:] = peak, known[shape]
+    return found
+
+
+def _integrals(shape: Waveform, phase: Phase) -> list[float]:
+    """Return the integral of a waveform of peak 1, that of its square [s], and its values at the strobes."""
+    times = np.unique(np.clip([0, *shape.times_fs, phase.duration_fs], 0, phase.duration_fs)).astype(
         np.float64
     )
-    value, span = wave.at(times) / peak, np.diff(times) / FEMTOSECONDS_PER_SECOND
+    value, span = shape.at(times), np.diff(times) / FEMTOSECONDS_PER_SECOND
     first, last = value[:-1], value[1:]
     mean = float(span @ (first + last)) / 2
     square = float(span @ (first**2 + first * last + last**2)) / 3
-    return [peak, mean, square, *(wave.at(np.array(phase.strobes_fs, dtype=np.float64)) / peak).tolist()]
+    return [mean, square, *shape.at(np.array(phase.strobes_fs, dtype=np.float64)).tolist()]
 
 
 def _plateau(

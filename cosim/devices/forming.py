@@ -56,7 +56,7 @@ class Forming:
 
     def __post_init__(self) -> None:
         for name, value in self.parameters().items():
-            check(is_positive(value), "forming", name, "finite and above zero", value)
+            check(is_positive(value), "device.forming", name, "finite and above zero", value)
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the parameters by name."""
@@ -91,8 +91,8 @@ class Formable(DeviceModel):
         inside = 0.0 <= low < high <= 1.0 and not isinstance(inner, Formable)
         if not inside or inner.state_rate(one, one, 300.0) is None:
             raise DeviceError(
-                f"device.forming: must stand beside a model with a differential equation for one state between 0 and 1, "
-                f"not {inner.name}; take mss, rs, vteam, stanford or another of these"
+                "device.forming: must stand beside a model with a differential equation for one state between 0 and 1, "
+                f"which {inner.name} is not; take mss, rs, vteam, stanford or another of these"
             )
 
     @property
@@ -181,8 +181,11 @@ class Formable(DeviceModel):
         """Return the model of some cells."""
         if not self.varied:
             return self
-        own: Any = {k: v[cells] for k, v in self.forming.parameters().items() if isinstance(v, np.ndarray)}
-        return Formable(self.inner.select(cells), dataclasses.replace(self.forming, **own))
+        own = {k: v[cells] if isinstance(v, np.ndarray) else v for k, v in self.forming.parameters().items()}
+        forming, chosen = object.__new__(Forming), object.__new__(Formable)
+        forming.__dict__.update(own)  # what holds for all cells holds for some: nothing is checked again
+        chosen.__dict__.update(inner=self.inner.select(cells), forming=forming, varied=self.varied)
+        return chosen
 
     def per_cell(self, **arrays: FloatArray) -> DeviceModel:
         """Return the model with some of `parameters` as arrays ``(rows, columns)``."""

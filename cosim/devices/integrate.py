@@ -37,6 +37,8 @@ EXPANSION: Final[FloatArray] = np.asarray(
     np.linalg.inv(legendre.legvander(NODES, ORDER - 1)), dtype=np.float64
 )
 """From values at the nodes to Legendre coefficients."""
+_INTEGRAL: Final[FloatArray] = np.asarray(legendre.legint(np.eye(ORDER), lbnd=-1, axis=0), dtype=np.float64)
+"""From Legendre coefficients to those of the integral from -1."""
 _BLOCK = 2048
 _CLOSEST = 1e-10
 _FIRST = 0.25
@@ -129,12 +131,13 @@ def _root(coefficients: FloatArray, time: FloatArray) -> FloatArray:
 
     ``coefficients`` (order, pieces) are those of the pace dt/ds; the integral rises all along the piece.
     """
-    whole = legendre.legint(coefficients, lbnd=-1, axis=0)
+    whole = _INTEGRAL @ coefficients
     low, high = np.full(time.shape, -1.0), np.full(time.shape, 1.0)
     s: FloatArray = np.clip(time / coefficients[0] - 1.0, -1.0, 1.0)
     for _ in range(_NEWTON):
-        missed = legendre.legval(s, whole, tensor=False) - time
-        pace = legendre.legval(s, coefficients, tensor=False)
+        polynomials = _legendre(s)
+        missed = (polynomials * whole).sum(axis=0) - time
+        pace = (polynomials[:ORDER] * coefficients).sum(axis=0)
         low, high = np.where(missed < 0, s, low), np.where(missed > 0, s, high)
         step = s - missed / pace
         following = np.where((step > low) & (step < high), step, 0.5 * (low + high))
@@ -144,3 +147,12 @@ def _root(coefficients: FloatArray, time: FloatArray) -> FloatArray:
             break
     result: FloatArray = s + 1.0
     return result
+
+
+def _legendre(s: FloatArray) -> FloatArray:
+    """Return the Legendre polynomials of degree 0 to `ORDER` at ``s`` (pieces,), by Bonnet's recursion."""
+    values = np.empty((ORDER + 1, s.size))
+    values[0], values[1] = 1.0, s
+    for n in range(1, ORDER):
+        values[n + 1] = (2.0 - 1.0 / (n + 1)) * s * values[n] - n / (n + 1) * values[n - 1]
+    return values

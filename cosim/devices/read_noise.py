@@ -21,6 +21,7 @@ of a trap of rate :math:`\lambda` by the standard deviation that such a mean has
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -206,16 +207,25 @@ def flicker_read(
 def _relaxed(value: FloatArray, decay: FloatArray, normal: FloatArray) -> FloatArray:
     """Return components of unit variance after ``decay`` time constants of each row, ``(components, rows or 1)``."""
     keep, fresh = np.exp(-decay), np.sqrt(-np.expm1(-2 * decay))
-    result: FloatArray = keep[:, :, None] * value + fresh[:, :, None] * normal
+    result: FloatArray = keep[:, :, None] * value
+    result += fresh[:, :, None] * normal
     return result
 
 
 def _shell_normals(rng: np.random.Generator, rows: NDArray[np.intp], columns: int, count: int) -> FloatArray:
     """Return ``count`` standard normal draws a cell of some rows, ``(count, rows, columns)``, in shell order."""
-    order = shell_order(rows, np.arange(columns))
-    result = np.empty((count, order.size))
-    result[:, order] = rng.standard_normal((order.size, count)).T
-    return result.reshape(count, len(rows), columns)
+    place = _shell_places(rows.tobytes(), columns)
+    drawn = rng.standard_normal((place.size, count))
+    return np.ascontiguousarray(drawn[place].T).reshape(count, len(rows), columns)
+
+
+@lru_cache(maxsize=32)
+def _shell_places(rows: bytes, columns: int) -> NDArray[np.intp]:
+    """Return which of the draws in shell order belongs to each cell of the ``rows``, given as the bytes of their numbers."""
+    order = shell_order(np.frombuffer(rows, dtype=np.intp), np.arange(columns))
+    place = np.empty_like(order)
+    place[order] = np.arange(order.size)
+    return place
 
 
 def thermal_read(
@@ -239,8 +249,7 @@ def traps_after(
     rng: np.random.Generator,
 ) -> NDArray[np.bool_]:
     """Return which traps of some rows are filled ``(rows, columns)`` after a gap of each row [s], ``(rows,)``."""
-    order, uniform = shell_order(rows, np.arange(filled.shape[1])), np.empty(filled.size)
-    uniform[order] = rng.random(order.size)
+    uniform = rng.random(filled.size)[_shell_places(rows.tobytes(), filled.shape[1])]
     mean = traps.occupation
     chance = mean + (filled - mean) * np.exp(-traps.rate * gap_s[:, None])
     result: NDArray[np.bool_] = uniform.reshape(filled.shape) < chance

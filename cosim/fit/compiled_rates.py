@@ -29,6 +29,9 @@ _KT = BOLTZMANN_OVER_CHARGE
 _DIFFERENCE = 1e-7
 _FARTHEST = 0.1
 """Longest way of a step, in parts of the range."""
+_BISECTIONS = 30
+_FASTEST = 1e100
+"""Speed [1/s] that counts as a jump; beyond it differences of speeds would overflow."""
 
 
 @compiled
@@ -190,13 +193,41 @@ def _speed(
     low: float,
     high: float,
 ) -> tuple[float, float]:
-    """Return dx/dt [1/s], zero against a stop, and the device voltage [V]; ``x`` is held in the range."""
+    """Return dx/dt [1/s] and the device voltage [V]; ``x`` is held in the range."""
     x = min(max(x, low), high)
     v = _across(law, p, k, x, drive, series, guess)
-    f = _rate(law, p, k, x, v)
-    if (x >= high and f > 0) or (x <= low and f < 0):
-        f = 0.0
-    return f, v
+    return min(max(_rate(law, p, k, x, v), -_FASTEST), _FASTEST), v
+
+
+@compiled
+def _held(f: float, x: float, low: float, high: float) -> bool:
+    """Whether a stop holds the state against its speed."""
+    return (x >= high and f > 0) or (x <= low and f < 0)
+
+
+@compiled
+def _leap(
+    law: int, p: FloatArray, k: int, x: float, f: float, seconds: float, drive: float, series: float, v: float,
+    low: float, high: float,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Move the state in the direction of its speed, at most `_FARTHEST`, and no farther than where it would turn.
+
+    For a step that is the shortest one and still far too long. Returns state, its dx/dt [1/s] and voltage there.
+    """
+    reach = _FARTHEST * (high - low)
+    there = min(max(x + min(max(seconds * f, -reach), reach), low), high)
+    ahead, v = _speed(law, p, k, there, drive, series, v, low, high)
+    if ahead * f >= 0.0:
+        return there, ahead, v
+    here = x
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (here + there)
+        speed, v = _speed(law, p, k, middle, drive, series, v, low, high)
+        if speed * f >= 0.0:
+            here, ahead = middle, speed
+        else:
+            there = middle
+    return here, ahead if here != x else 0.0, v
 
 
 @compiled
@@ -209,10 +240,17 @@ def _interval(
     f, v = _speed(law, p, k, x, first, series, v, low, high)
     near, farthest = _DIFFERENCE * (high - low), _FARTHEST * (high - low)
     while done < 1.0 - 1e-12:
-        width = min(max(width, shortest), 1.0)
+        width = min(width, 1.0) if width >= shortest else shortest  # also where it is no number
         h = min(width, 1.0 - done)
         t = h * seconds
         at, middle, end = first + done * slope, first + (done + 0.5 * h) * slope, first + (done + h) * slope
+        if _held(f, x, low, high):
+            f2, v2 = _speed(law, p, k, x, end, series, v, low, high)
+            still = _held(f2, x, low, high)
+            if still or h <= shortest:
+                v, f, done = v2, f2, done + h
+            width = 4.0 * h if still else 0.3 * h
+            continue
         side = near if x + near <= high else -near
         other, _ = _speed(law, p, k, x + side, at, series, v, low, high)
         later, _ = _speed(law, p, k, x, at + 1e-3 * h * slope, series, v, low, high)
@@ -232,8 +270,11 @@ def _interval(
         wrong = min(max(new - t * (k1 - 2.0 * k2 + k3) / 6.0, low), high)
         _, g = _current(law, p, k, new, v2)
         _, g_wrong = _current(law, p, k, wrong, v2)
-        # beside the estimate a longest way, for both orders may end at the same stop
-        error = max(abs(g - g_wrong) / max(max(g, g_wrong), 1e-30), step * (abs(new - x) / farthest) ** 3)
+        # beside the estimate a longest way, for both orders may end at the same stop, or come back from it
+        way = max(abs(new - x), abs(min(max(x + t * k1, low), high) - x))
+        error = max(abs(g - g_wrong) / max(max(g, g_wrong), 1e-30), step * (way / farthest) ** 3)
+        if error > step and h <= shortest and abs(t * f) > farthest:
+            new, f2, v2 = _leap(law, p, k, x, f, t, end, series, v, low, high)
         if not error > step or h <= shortest:
             x, v, f, done = new, v2, f2, done + h
         width = h * min(max(0.9 * (step / max(error, 1e-12)) ** (1.0 / 3.0), 0.2), 4.0)

@@ -31,10 +31,11 @@ _CONFIDENCE = 0.95
 _AT_BOUND = 1e-3
 _COARSE = Accuracy(step=0.1, shortest=1e-2, periods=2)
 _TRIAL, _FINAL, _FINALISTS = 1e-2, 1e-5, 4
-_EVALUATIONS = 120
+_EVALUATIONS = {_TRIAL: 25, _FINAL: 80}
+"""At most, by tolerance."""
 _OUTLYING = 0.05
-_ROUNDS = 6
-"""How often the weights of an even fit are changed."""
+_ROUNDS, _EVALUATIONS_OF_ROUND = 12, 10
+"""How often the weights of an even fit are changed, and how far each least squares goes."""
 _ROUGH = Accuracy(step=0.3, shortest=0.03, periods=2)
 
 
@@ -113,7 +114,7 @@ def _evened(problem: Problem, best: Any, loss: str) -> Fit:
         weights = weights * errors
         weights *= np.sqrt(len(weights) / np.sum(weights**2))
         weighted = dataclasses.replace(problem, weights=tuple(weights.tolist()))
-        result = _improve(weighted, point, loss, _FINAL)
+        result = _improve(weighted, point, loss, _FINAL, _EVALUATIONS_OF_ROUND)
         other, point = _outcome(weighted, result), _point(problem, result)
         errors = np.array([entry.of_range for entry in other.errors])
         if errors.max() < max(entry.of_range for entry in found.errors):
@@ -171,8 +172,13 @@ def _point(problem: Problem, result: Any) -> FloatArray:
     return np.array([result.params[name].value for name in problem.names])
 
 
-def _improve(problem: Problem, start: FloatArray, loss: str, tolerance: float) -> Any:
-    """Return lmfit's result of least squares from a point, to a relative ``tolerance`` of the cost."""
+def _improve(
+    problem: Problem, start: FloatArray, loss: str, tolerance: float, most: int | None = None
+) -> Any:
+    """Return lmfit's result of least squares from a point, to a relative ``tolerance`` of the cost.
+
+    At most ``most`` evaluations, else `_EVALUATIONS`.
+    """
     import lmfit
 
     parameters = lmfit.Parameters()
@@ -191,7 +197,7 @@ def _improve(problem: Problem, start: FloatArray, loss: str, tolerance: float) -
             f_scale=_OUTLYING,
             ftol=tolerance,
             xtol=0.1 * tolerance,
-            max_nfev=_EVALUATIONS,
+            max_nfev=most or _EVALUATIONS[tolerance],
         )
 
 

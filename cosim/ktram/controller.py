@@ -3,7 +3,8 @@ r"""The controller of a core's lanes: how long the phases of an instruction last
 An instruction is select, rails and settle, then for a read strobe, latch and hold, for feedback the clamp of the node, and
 release (`docs/ktram-circuits.md`). Times:
 
-* settle :math:`\max(t_{min}, k\,C_n/\sum G)` with the node's capacitance :math:`C_n` and all selected conductances;
+* settle :math:`\max(t_{min}, k\,C_n/\sum G)` with the node's capacitance :math:`C_n` and all selected conductances; on a
+  circuit with capacitance :math:`k` times its slowest time constant (`cosim.crossbar.settling`);
 * the rails are up for the pulse width, or the settling time where that is longer.
 
 Energies, with ``n`` enabled spaces:
@@ -11,8 +12,8 @@ Energies, with ``n`` enabled spaces:
 * select :math:`n\,b\,C_s V_{dd}^2`, ``b`` address bits of a space;
 * rails :math:`2\,n\,C_r V_{app}^2` and node :math:`n\,C_n V_y^2`: charged from a supply, then emptied into ground;
 * cells :math:`t \sum (G_a (V_{app}-V_y)^2 + G_b (V_{app}+V_y)^2)` at ideal fidelity, with the conductances of the start;
-  on a circuit what its phase has dissipated in cells, wires and line ends;
-* comparator :math:`I V_{dd} t_c`, and the latch.
+  on a circuit what its phase has dissipated in cells, wires and line ends, and what drivers of lines have sunk;
+* comparator :math:`I V_{dd} t_c` (`cosim.ktram.comparators` has the time), and the latch.
 
 Default figures are those of the circuit estimate in the kT-RAM generator study: 20 nm vias, 50 nm pitch, 0.8 V; they are no
 measurements.
@@ -34,7 +35,7 @@ Units = int | Literal["ideal"]
 """Number of units that lanes share; ``ideal``: one for each."""
 
 READ_PARTS = ("select", "rails", "node", "cells", "comparator", "latch")
-"""Parts of the energy of a read; of feedback the first four. Circuits add ``wires`` and ``line ends``."""
+"""Parts of the energy of a read; of feedback the first four. Circuits add ``wires``, ``line ends`` and ``driver sink``."""
 
 
 @final
@@ -72,6 +73,21 @@ class Controller:
     comparator_offset: Volt = quantity(
         0.0, source="cosim: trimmed", doc="standard deviation of the comparators' static offsets"
     )
+    comparator_noise: Volt = quantity(
+        0.0,
+        source="cosim: the core's comparator code holds it already",
+        doc="rms noise of a comparator in each decision, beside the read noise of the core",
+    )
+    regeneration: Second = quantity(
+        0.0,
+        source="cosim: compare holds it",
+        doc="time constant tau of the comparators' latches: a decision takes compare + tau ln(supply/|V|)",
+    )
+    resolve_time: Second = quantity(
+        62.5e-9,
+        source=f"{_STUDY}: comparator",
+        doc="longest regeneration; beyond it the latch is metastable and its sign is drawn",
+    )
     ramp: Second = quantity(
         1e-6, source="cosim: 16 times the comparator's time", doc="sweep of the reference from +V to -V"
     )
@@ -81,6 +97,10 @@ class Controller:
     buses: Units = quantity("ideal", source="cosim: no limit", doc="address buses that lanes share")
     rails: Units = quantity("ideal", source="cosim: no limit", doc="pairs of rail drivers that lanes share")
     comparators: Units = quantity("ideal", source="cosim: no limit", doc="comparators that lanes share")
+    ramps: Units = quantity("ideal", source="cosim: no limit", doc="ramp generators that can sweep at a time")
+    ramp_lanes: Units = quantity(
+        "ideal", source="cosim: no limit", doc="lanes that one ramp generator drives"
+    )
     top_conductance: Siemens = quantity(
         1e-3,
         source="kT-RAM neural core, highest conductance of rs and mss",
@@ -88,7 +108,9 @@ class Controller:
     )
 
     def __post_init__(self) -> None:
-        for name in ("select", "release", "settle_floor", "compare", "ramp", "supply", "top_conductance"):
+        for name in (
+            "select", "release", "settle_floor", "compare", "resolve_time", "ramp", "supply", "top_conductance",
+        ):  # fmt: skip
             check(
                 is_positive(getattr(self, name)),
                 "Controller",
@@ -98,24 +120,31 @@ class Controller:
             )
         for name in (
             "settle_constants", "node_capacitance", "rail_capacitance", "select_capacitance", "comparator_current",
-            "latch_energy", "comparator_offset", "ramp_energy",
+            "latch_energy", "comparator_offset", "comparator_noise", "regeneration", "ramp_energy",
         ):  # fmt: skip
             value = getattr(self, name)
             check(math.isfinite(value) and value >= 0, "Controller", name, "finite and not negative", value)
-        for name in ("buses", "rails", "comparators"):
+        for name in ("buses", "rails", "comparators", "ramps", "ramp_lanes"):
             value = getattr(self, name)
             right = value == "ideal" or (isinstance(value, (int, np.integer)) and value >= 1)
             check(bool(right), "Controller", name, "a whole number of at least 1, or ideal", value)
 
     def settling(self, conductance: float, spaces: int) -> float:
         """Return the settling time [s] of a node of so many spaces behind a sum of conductances [S]."""
-        tau = self.node_capacitance * spaces / conductance
-        return max(self.settle_floor, self.settle_constants * tau)
+        return self.settled_after(self.node_capacitance * spaces / conductance)
+
+    def settled_after(self, time_constant: float) -> float:
+        """Return the settling time [s] of a node with this time constant [s]."""
+        return max(self.settle_floor, self.settle_constants * time_constant)
 
     @property
     def decision_energy(self) -> float:
-        """Energy of one decision of a comparator [J]."""
-        return self.comparator_current * self.supply * self.compare
+        """Energy of one decision of a comparator that takes ``compare`` [J]."""
+        return self.comparing_energy(self.compare)
+
+    def comparing_energy(self, duration: float) -> float:
+        """Return the energy [J] of a comparator that works for so long [s]."""
+        return self.comparator_current * self.supply * duration
 
     def formulas(self) -> dict[str, Formula]:
         """Return how each part of the energy is computed."""
@@ -134,7 +163,7 @@ class Controller:
                 sources["rail_capacitance"],
             ),
             "node": Formula(
-                "spaces * node_capacitance * V_y^2", f"node_capacitance = {c.node_capacitance:.6g} F",
+                "spaces * node_capacitance * V_y^2; on a circuit with capacitance: stored in node and lines, lost at release", f"node_capacitance = {c.node_capacitance:.6g} F",
                 sources["node_capacitance"],
             ),
             "cells": Formula(
@@ -143,6 +172,9 @@ class Controller:
             ),
             "wires": Formula("heat of the circuit phase in line segments", "", "Joule's law"),
             "line ends": Formula("heat of the circuit phase in drivers and switches", "", "Joule's law"),
+            "driver sink": Formula(
+                "energy of the circuit phase that flows into drivers of nodes and lines", "", "energy conservation"
+            ),
             "comparator": Formula(
                 "comparator_current * supply * time it decides or watches a ramp",
                 f"comparator_current = {c.comparator_current:.6g} A, supply = {c.supply:.6g} V",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from cosim.errors import KtramError, UnknownKeyError
 from cosim.ktram.instructions import FORWARD, H, Instruction
@@ -16,17 +16,38 @@ if TYPE_CHECKING:
 _LOWEST_SCALE = 1e-3
 
 
+class Timing(NamedTuple):
+    """When an instruction is carried out: ``start_fs``, at which the rails go up, and from there to a read's strobe.
+
+    ``settle`` [s]; None: as long as a `Controller` with its defaults gives the node. What has no charge has settled at once.
+    """
+
+    start_fs: int = 0
+    settle: float | None = None
+
+
 class Fidelity(ABC):
     """Carries out one instruction on one lane."""
 
     name: str
 
     @abstractmethod
-    def execute(self, lane: NeuralLane, active: Active, instruction: Instruction, noise: float) -> float:
+    def execute(
+        self,
+        lane: NeuralLane,
+        active: Active,
+        instruction: Instruction,
+        noise: float,
+        timing: Timing = Timing(),  # noqa: B008 (a value)
+    ) -> float:
         """Drive the selected cells, latch ``lane.y`` where the instruction reads, and return ``lane.y``.
 
         ``noise`` 0..1 lowers the read voltage by this fraction (to a thousandth at least).
         """
+
+    def time_constant(self, lane: NeuralLane, active: Active) -> float | None:
+        """Return the slowest time constant [s] of a read of the selected cells; None: there is no charge here."""
+        return None
 
 
 def read_voltage(v_app: float, noise: float) -> float:
@@ -44,7 +65,14 @@ class Ideal(Fidelity):
 
     name = "ideal"
 
-    def execute(self, lane: NeuralLane, active: Active, instruction: Instruction, noise: float) -> float:
+    def execute(
+        self,
+        lane: NeuralLane,
+        active: Active,
+        instruction: Instruction,
+        noise: float,
+        timing: Timing = Timing(),  # noqa: B008
+    ) -> float:
         core = lane.core
         law, topology = core.law, core.topology
         if instruction.direction == FORWARD:

@@ -4,11 +4,13 @@
 one (``down``), the selected lines between them at the ``node``. 1-2: one rail (``up``) at the selected word lines of both
 sides, outputs ``out_a`` and ``out_b`` at their selected bit lines. Unselected lines have a net each, whose name ends
 with ``.n`` on the node's side and with ``.r`` on the rail's.
+
+The node (1-2: each output) has a capacitance for every space of the lane, enabled or not, for its wire passes all of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 import numpy as np
@@ -18,13 +20,15 @@ from cosim.crossbar.drive import GroupedDrives, Waveform, level
 from cosim.crossbar.network import Cell, CrossbarArray, Network, Segments
 from cosim.ktram.lane_devices import device_of
 from cosim.ktram.topology import OneTwo
-from cosim.units import Ohm, Siemens, check, is_positive, quantity
+from cosim.units import Farad, Ohm, Siemens, check, is_positive, quantity
 
 if TYPE_CHECKING:
     from cosim.ktram.core import Core
 
 _DRIVEN = ("up", "down", "node", "out_a", "out_b")
 _LINES_A, _LINES_B, _FLOATING = 5, 6, 7
+_RESISTANCES = ("r_word_line", "r_bit_line", "r_rail", "r_node")
+_CAPACITANCES = ("c_word_line", "c_bit_line", "node_capacitance")
 
 
 @final
@@ -46,6 +50,13 @@ class LaneCircuit:
     r_bit_line: Ohm = quantity(0.0, source="cosim: ideal wires", doc="bit line, per segment")
     r_rail: Ohm = quantity(0.0, source="cosim: ideal drivers", doc="driver of a rail, per selected line")
     r_node: Ohm = quantity(0.0, source="cosim: ideal switch", doc="selection switch to the node, per line")
+    c_word_line: Farad = quantity(0.0, source="cosim: ideal wires", doc="word line, per crossing")
+    c_bit_line: Farad = quantity(0.0, source="cosim: ideal wires", doc="bit line, per crossing")
+    node_capacitance: Farad = quantity(
+        0.0,
+        source="cosim: the node settles at once; controller.node_capacitance gives its time and energy by formula",
+        doc="of the node, per space of the lane: the node moves while it settles",
+    )
     top_conductance: Siemens = quantity(
         1e-3,
         source="kT-RAM neural core, highest conductance of rs and mss",
@@ -53,7 +64,7 @@ class LaneCircuit:
     )
 
     def __post_init__(self) -> None:
-        for name in ("r_word_line", "r_bit_line", "r_rail", "r_node"):
+        for name in (*_RESISTANCES, *_CAPACITANCES):
             value = getattr(self, name)
             check(np.isfinite(value) and value >= 0, "LaneCircuit", name, "finite and not negative", value)
         check(
@@ -74,7 +85,17 @@ class LaneCircuit:
     @property
     def wired(self) -> bool:
         """Whether any resistance surrounds the devices."""
-        return self.r_word_line + self.r_bit_line + self.r_rail + self.r_node > 0
+        return any(getattr(self, name) > 0 for name in _RESISTANCES)
+
+    @property
+    def charged(self) -> bool:
+        """Whether node or lines hold charge, so that an instruction is a transient."""
+        return any(getattr(self, name) > 0 for name in _CAPACITANCES)
+
+    @property
+    def settled(self) -> LaneCircuit:
+        """What is left once nothing charges any more: the circuit without capacitance."""
+        return replace(self, c_word_line=0.0, c_bit_line=0.0, node_capacitance=0.0) if self.charged else self
 
 
 @final
@@ -89,6 +110,11 @@ class LaneNetwork:
     network: Network
     group: NDArray[np.intp]
     line_nets: NDArray[np.intp]
+
+    def held(self, lines: bool) -> list[str]:
+        """Return the nets that are held while a lane is read; ``lines``: unselected ones on the node's side too."""
+        kinds = [k for k, net in enumerate(_DRIVEN) if net != "node"] + [_LINES_A, _LINES_B] * lines
+        return [net for net, kind in zip(self.network.nets, self.group, strict=True) if kind in kinds]
 
     def drives(self, voltages: dict[str, float], lines: tuple[float | None, float | None]) -> GroupedDrives:
         """Return the drives of a pulse.
@@ -106,7 +132,7 @@ def lane_network(core: Core, numbers: tuple[int, ...], circuit: LaneCircuit) -> 
     device = device_of(core.law)
     rows, columns = core.crossbar_rows, core.crossbar_cols
     one_two = isinstance(core.topology, OneTwo)
-    segments = Segments(circuit.r_word_line, circuit.r_bit_line)
+    segments = Segments(circuit.r_word_line, circuit.r_bit_line, circuit.c_word_line, circuit.c_bit_line)
     cell = Cell("1R")
     arrays = []
     for number in numbers:
@@ -128,7 +154,9 @@ def lane_network(core: Core, numbers: tuple[int, ...], circuit: LaneCircuit) -> 
                     r_bottom=ends[1],
                 )
             )  # fmt: skip
-    network = Network(tuple(arrays))
+    total = core.spaces_per_lane * circuit.node_capacitance
+    outputs = ("out_a", "out_b") if one_two else ("node",)
+    network = Network(tuple(arrays), dict.fromkeys(outputs, total) if total else {})
     group = np.array([_group(net) for net in network.nets], dtype=np.intp)
     return LaneNetwork(network, group, np.array([np.concatenate((e.left, e.bottom)) for e in network.ends]))
 

@@ -38,7 +38,8 @@ def possible(timeline: Timeline) -> bool:
     """Tell whether lanes may be taken side by side: ideal fidelity, nothing drawn, comparators alike."""
     core = timeline.core
     plain = isinstance(core.fidelity, Ideal) and core.read_noise <= 0.0 and not core.law.stochastic
-    return plain and not timeline.controller.comparator_offset
+    c = timeline.controller
+    return plain and not (c.comparator_offset or c.comparator_noise or c.regeneration)
 
 
 @dataclass(slots=True)

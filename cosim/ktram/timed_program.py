@@ -94,6 +94,13 @@ class TimedProgram:
         """Return the outcome of what stands in the table of instructions from row ``before`` on."""
         names = self.trace.instructions.column("instruction")[before:].tolist()
         spaces = self.trace.instructions.column("spaces")[before:]
+        circuit = getattr(self._timeline.core.fidelity, "circuit", None) if self._timeline else None
+        if circuit is not None and circuit.charged:
+            unsettled = np.abs(self.trace.instructions.column("unsettled")[before:])
+            found = {**found, "largest_unsettled": float(unsettled.max(initial=0.0))}
+        if self.controller.regeneration and self._timeline is not None:
+            found = {**found, "metastable": self._timeline.metastable}
+            self._timeline.metastable = 0
         return Outcome(Counter(names), int(spaces.sum()), found)
 
     def _execute(self, step: Execute, timeline: Timeline, name: str, operation: int) -> None:

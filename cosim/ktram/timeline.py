@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 import simpy
@@ -25,15 +25,20 @@ from cosim.components.bank import Bank
 from cosim.errors import KtramError
 from cosim.ktram import side_by_side
 from cosim.ktram.aat import AAT, Active
+from cosim.ktram.comparators import Comparators, Decision
 from cosim.ktram.controller import Controller, Units
 from cosim.ktram.core import Core
-from cosim.ktram.fidelity import read_voltage
+from cosim.ktram.fidelity import Timing, read_voltage
 from cosim.ktram.instructions import H, Instruction, resolve
 from cosim.ktram.lane import NeuralLane
 from cosim.ktram.lane_devices import scale_of
-from cosim.records import TimedInstruction, Trace
-from cosim.rng import stream
+from cosim.ktram.ramp import Sweep, sweeps
+from cosim.records import BusyRecord, PhaseRecord, TimedInstruction, Trace
 from cosim.units import femtoseconds, seconds
+
+if TYPE_CHECKING:
+    from cosim.crossbar.backend import PhaseResult
+    from cosim.ktram.circuit import InstructionRecord
 
 
 @final
@@ -57,6 +62,20 @@ def in_turn(pulses: Iterable[Pulse]) -> LaneProgram:
         yield pulse
 
 
+_OF_PHASES = frozenset({"cells", "wires", "line ends", "driver sink"})
+"""Parts of the energy that are of a circuit phase, with capacitance ``node`` too."""
+
+
+def _deviations(result: PhaseResult) -> tuple[float, ...]:
+    """Return the deviations of a second backend, where one was asked."""
+    d = result.deviation
+    return () if d is None else (d.current_relative, d.state_absolute, d.energy_relative)
+
+
+def _tile(lane: NeuralLane) -> str:
+    return f"lane {lane.index}"
+
+
 @dataclass(slots=True)
 class _LaneState:
     """Where a lane stands in time: what it has selected, when its comparator will have decided [fs]."""
@@ -69,7 +88,8 @@ class _LaneState:
 class Timeline:
     """The event time line of a core.
 
-    ``trace`` receives instructions, busy intervals and energies; ``seed`` is that of the comparators' offsets. The line begins at
+    ``trace`` receives instructions, busy intervals and energies; ``seed`` is that of the comparators' offsets, noise and metastable
+    signs; ``metastable`` counts the latter. The line begins at
     ``start_fs``; ``energy_j`` is all that has been used since.
     ``space_energy`` ``(lanes, spaces)``: what each space has taken so far [J], comparators and latches apart.
     """
@@ -90,14 +110,11 @@ class Timeline:
         self._comparators = self._bank("comparators", c.comparators)
         self._lanes = [_LaneState(latched_fs=start_fs) for _ in range(core.num_lanes)]
         self._select, self._release = femtoseconds(c.select), femtoseconds(c.release)
-        self._compare = femtoseconds(c.compare)
         count = core.num_lanes if c.comparators == "ideal" else c.comparators
-        draws = (
-            stream(seed, "ktram/comparators").standard_normal(count)
-            if c.comparator_offset
-            else np.zeros(count)
-        )
-        self._offsets = (c.comparator_offset * draws).tolist()
+        self._sensing = Comparators(c, int(count), seed)
+        if c.ramps != "ideal":
+            self.trace.capacities["ramps"] = int(c.ramps)
+        self.metastable = 0
         bits = core.lane(0).spaces[0].a.address_width
         self.select_energy = bits * c.select_capacitance * c.supply**2
         self.scale = scale_of(core.law, self._top_conductance())
@@ -221,26 +238,28 @@ class Timeline:
             parts["select"] = len(numbers) * self.select_energy
         if rule.use_H or pulse.after_latch:
             ready = max(ready, state.latched_fs)
-        settle, width = self._work(lane, rule, active, numbers, pulse.noise, parts)
+        settle_s, width_s = self._durations(lane, rule, active, numbers)
+        settle, width = femtoseconds(settle_s), femtoseconds(width_s)
         if rule.reads:
             ready = max(ready, state.latched_fs - settle)
         if self._rails is not None:
             if ready > self.now_fs:
                 yield environment.timeout(ready - self.now_fs)
             ready = self._reserve(self._rails, "drive", ready, width + self._release)[0]
+        phase = self._work(lane, rule, active, numbers, pulse.noise, Timing(ready, settle_s), parts)
         end, strobe = ready + width + self._release, -1
         if rule.reads:
             strobe = ready + settle
         if rule.reads and decide:
             yield environment.timeout(strobe - self.now_fs)
-            begin, unit = self._reserve(self._comparators, "compare", strobe, self._compare)
-            state.latched_fs = begin + self._compare
-            lane.y = self._decided(lane, rule, unit, pulse.noise)
-            parts["comparator"], parts["latch"] = (
-                self.controller.decision_energy,
-                self.controller.latch_energy,
-            )
-        self._record(lane, rule, start, strobe, end, len(numbers), parts)
+            decision = self._decision(lane, rule, pulse.noise)
+            begin = self._reserve(self._comparators, "compare", strobe, decision.duration_fs)[0]
+            state.latched_fs = begin + decision.duration_fs
+            lane.y = decision.y
+            self.metastable += decision.metastable
+            parts["comparator"] = self.controller.comparing_energy(seconds(decision.duration_fs))
+            parts["latch"] = self.controller.latch_energy
+        self._record(lane, rule, start, strobe, end, len(numbers), phase, parts)
         yield environment.timeout(end - self.now_fs)
 
     def _reserve(self, bank: Bank | None, kind: str, at_fs: int, duration_fs: int) -> tuple[int, int]:
@@ -249,36 +268,46 @@ class Timeline:
             return at_fs, 0
         return bank.reserve_one(self._operation, kind, duration_fs)
 
-    def _decided(self, lane: NeuralLane, rule: Instruction, unit: int, noise: float) -> float:
-        """Return the activation that a comparator with its offset latches."""
-        if not self.controller.comparator_offset:
-            return lane.y
-        offset = self._offsets[lane.index if self._comparators is None else unit]
+    def _decision(self, lane: NeuralLane, rule: Instruction, noise: float) -> Decision:
+        """Return what the comparator that is free first makes of a lane's sample."""
         volts = read_voltage(self.core.v_app(rule), noise) if noise else self.core.v_app(rule)
-        limit = self.core.topology.limit
-        return float(np.clip(lane.y + offset / volts, -limit, limit))
+        unit = lane.index if self._comparators is None else self._comparators.next_unit()
+        return self._sensing.decide(lane.y, volts, unit, self.core.topology.limit)
 
     # -- what a pulse does ----------------------------------------------------------------------------
 
+    def _pairs(self, lane: NeuralLane, numbers: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the conductances of the selected kT-bits now [S]."""
+        pairs: NDArray[np.float64] = self.core.law.conductances(lane.state[numbers].astype(np.float64))
+        return pairs * self.scale
+
+    def _durations(
+        self, lane: NeuralLane, rule: Instruction, active: Active, numbers: NDArray[np.intp]
+    ) -> tuple[float, float]:
+        """Return the settling time and the time for which the rails are up [s]."""
+        core, c = self.core, self.controller
+        settle = c.settle_floor
+        if rule.reads:
+            tau = core.fidelity.time_constant(lane, active)
+            total = float(self._pairs(lane, numbers).sum())
+            settle = c.settling(total, core.spaces_per_lane) if tau is None else c.settled_after(tau)
+        return settle, max(core.pulse_width, settle)
+
     def _work(
         self, lane: NeuralLane, rule: Instruction, active: Active, numbers: NDArray[np.intp], noise: float,
-        parts: dict[str, float],
-    ) -> tuple[int, int]:  # fmt: skip
-        """Execute the pulse; add its energies to ``parts``; return the settling time and the rails' time [fs]."""
+        timing: Timing, parts: dict[str, float],
+    ) -> int:  # fmt: skip
+        """Execute the pulse and add its energies to ``parts``; return the number of its circuit phase, -1 for none."""
         core, c, spaces = self.core, self.controller, len(numbers)
-        pairs = core.law.conductances(lane.state[numbers].astype(np.float64)) * self.scale
+        pairs = self._pairs(lane, numbers)
         v_app = core.v_app(rule)
         if rule.reads:
             v_app = read_voltage(v_app, noise) if noise else v_app
-            core.fidelity.execute(lane, active, rule, noise)
+            core.fidelity.execute(lane, active, rule, noise, timing)
             vy = core.topology.node_voltage(v_app, lane.y)
         else:
             vy = rule.coeff * core.drive_voltage(rule.direction) * (H(lane.y) if rule.use_H else 1.0)
-            core.fidelity.execute(lane, active, rule, noise)
-        settle = c.settle_floor
-        if rule.reads:
-            settle = c.settling(float(pairs.sum()), core.spaces_per_lane)
-        width = max(core.pulse_width, settle)
+            core.fidelity.execute(lane, active, rule, noise, timing)
         parts["rails"] = 2.0 * spaces * c.rail_capacitance * v_app * v_app
         parts["node"] = core.spaces_per_lane * c.node_capacitance * vy * vy
         if lane.record is None:
@@ -288,26 +317,50 @@ class Timeline:
             energy = lane.record.result.energy
             heat = np.array(energy.cells).reshape(spaces, -1).sum(axis=1)
             parts["wires"], parts["line ends"] = energy.wires, energy.terminations
+            if lane.record.network.has_capacitance:
+                parts["node"] = energy.stored
+            if sunk := float(energy.absorbed.sum()):
+                parts["driver sink"] = sunk
         parts["cells"] = float(heat.sum())
         shared = parts["rails"] + parts["node"] + parts.get("select", 0.0)
         self.space_energy[lane.index, numbers // core.book.size] += heat + shared / spaces
-        return femtoseconds(settle), femtoseconds(width)
+        return -1 if lane.record is None else self._phase(lane, lane.record)
 
     def _record(
-        self, lane: NeuralLane, rule: Instruction, start: int, strobe: int, end: int, spaces: int,
+        self, lane: NeuralLane, rule: Instruction, start: int, strobe: int, end: int, spaces: int, phase: int,
         parts: Mapping[str, float],
     ) -> None:  # fmt: skip
-        kind = "read" if rule.reads else "feedback"
-        sums = self._sums
+        record, kind, of_phase = lane.record, "read" if rule.reads else "feedback", frozenset[str]()
+        if record is not None:
+            of_phase = _OF_PHASES | ({"node"} if record.network.has_capacitance else set())
         for name, energy in parts.items():
-            sums[name, kind] += energy
             self.energy_j += energy
+            if name in of_phase:
+                self.trace.energy(self._operation, phase, _tile(lane), name, kind, energy, f"ktram/{name}")
+            else:
+                self._sums[name, kind] += energy
         self.trace.instructions.append(
             TimedInstruction(
                 self._operation, lane.index, rule.name, start, strobe, self._lanes[lane.index].latched_fs, end,
-                spaces, lane.y, sum(parts.values()),
+                spaces, lane.y, sum(parts.values()), phase, 0.0 if record is None else record.unsettled,
             )
         )  # fmt: skip
+
+    def _phase(self, lane: NeuralLane, record: InstructionRecord) -> int:
+        """Append the record of a circuit phase; return its number."""
+        result, energy, index = record.result, record.result.energy, len(self.trace.phases)
+        low, high = record.network.arrays[0].device.state_bounds()
+        outside = sum(int(np.count_nonzero((x < low) | (x > high))) for x in result.states)
+        self.trace.phases.append(
+            PhaseRecord(
+                index, self._operation, _tile(lane), record.kind, record.backend, record.start_fs, result.duration_fs,
+                float(energy.delivered.sum()), float(energy.absorbed.sum()),
+                float(sum(cells.sum() for cells in energy.cells)), energy.access, energy.wires, energy.terminations,
+                energy.stored, energy.numerical, result.kcl_residual, outside, "+".join(result.applied), "ktram.controller",
+                *_deviations(result),
+            )
+        )  # fmt: skip
+        return index
 
     # -- read-out by a swept ramp ---------------------------------------------------------------------
 
@@ -318,8 +371,8 @@ class Timeline:
         """Read lanes and rank them by a swept reference; return the lanes, the strongest first.
 
         The lanes are sampled side by side; then the reference goes from +V to -V (``threshold`` ends it early), and the
-        comparator of a lane trips when it passes the lane's node. The sweep ends with trip number ``count``. With fewer
-        comparators than lanes there is one sweep for each group of lanes. Lanes that trip together keep their order.
+        comparator of a lane trips when it passes the lane's node. A sweep ends with trip number ``count``. Where comparators or
+        ramp generators are few there are several sweeps (`cosim.ktram.ramp`). Lanes that trip together keep their order.
         Raises `KtramError` for an instruction that does not read.
         """
         rule = resolve(instruction)
@@ -329,40 +382,33 @@ class Timeline:
         for lane in lanes:
             self.environment.process(self._pulse(self.core.lane(lane), Pulse(aat, rule), decide=False))
         self.environment.run()
-        trips: list[tuple[int, int, int]] = []
-        units = len(lanes) if self._comparators is None else self._comparators.units
-        for first in range(0, len(lanes), units):
-            group = self.environment.process(self._sweep(lanes[first : first + units], count, threshold))
-            self.environment.run()
-            found: list[tuple[int, int]] = group.value  # type: ignore[assignment]
-            trips += [(time, lanes.index(lane), lane) for time, lane in found]
-        self.trace.end_fs = self.now_fs
-        return tuple(lane for _, _, lane in sorted(trips)[:count])
-
-    def _sweep(
-        self, lanes: Sequence[int], count: int | None, threshold: float
-    ) -> Generator[simpy.Event, None, list[tuple[int, int]]]:
-        """Sweep the reference once over a group of lanes; return times within the sweep [fs] and lanes."""
-        c, begin = self.controller, self.now_fs
-        whole, delay = femtoseconds(c.ramp), self._compare
-        last = round(whole * (1.0 - max(min(threshold, 1.0), -1.0)) / 2.0)
-        due = sorted(
-            (round(whole * (1.0 - self.core.lane(k).y) / 2.0), place, k) for place, k in enumerate(lanes)
+        volts, limit = self.core.v_app(rule), self.core.topology.limit
+        sensed = []
+        for place, lane in enumerate(lanes):
+            unit = lane if self._comparators is None else place % self._comparators.units
+            sensed.append((lane, self._sensing.sensed(self.core.lane(lane).y, volts, unit, limit)))
+        swept = sweeps(self.controller, sensed, count, threshold, self.now_fs)
+        for sweep in swept:
+            self._account_sweep(sweep)
+        self._until(max((sweep.start_fs + sweep.duration_fs for sweep in swept), default=self.now_fs))
+        order = {lane: place for place, lane in enumerate(lanes)}
+        trips = sorted(
+            (trip.within_fs, order[trip.lane], trip.lane) for sweep in swept for trip in sweep.trips
         )
-        trips: list[tuple[int, int]] = []
-        for instant, _, lane in due:
-            if instant > last or (count is not None and len(trips) >= count):
-                break
-            yield self.environment.timeout(begin + instant + delay - self.now_fs)
-            trips.append((instant, lane))
-            self._lanes[lane].latched_fs = self.now_fs
+        return tuple(lane for _, _, lane in trips[:count])
+
+    def _account_sweep(self, sweep: Sweep) -> None:
+        """Book a sweep: its generator, the lanes' comparators, the latches of those that trip."""
+        c, end = self.controller, sweep.start_fs + sweep.duration_fs
+        if c.ramps != "ideal":
+            self.trace.busy.append(
+                BusyRecord("ramps", sweep.unit, self._operation, "sweep", self.now_fs, sweep.start_fs, end)
+            )
+        for trip in sweep.trips:
+            self._lanes[trip.lane].latched_fs = trip.latched_fs
             self._book("latch", c.latch_energy)
-        if count is None or len(trips) < count:
-            yield self.environment.timeout(begin + last + delay - self.now_fs)
-        watched = seconds(self.now_fs - begin)
-        self._book("comparator", len(lanes) * c.comparator_current * c.supply * watched)
+        self._book("comparator", len(sweep.lanes) * c.comparing_energy(seconds(sweep.duration_fs)))
         self._book("ramp", c.ramp_energy)
-        return trips
 
     def _book(self, component: str, energy: float) -> None:
         self._sums[component, "rank"] += energy

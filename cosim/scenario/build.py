@@ -36,6 +36,9 @@ from cosim.scenario.table import RANDOM, Rows
 from cosim.system import HandOver, Operation, Place, Read, System, Wait, Write
 from cosim.units import quantity_text, seconds
 
+LANES = "lanes"
+"""What kT-RAM lanes are called where tiles have their names."""
+
 Wrap = Callable[[str, CrossbarBackend], CrossbarBackend]
 """Puts something around the backend of a tile (name of the tile, its backend)."""
 
@@ -63,6 +66,12 @@ class Backends:
             chosen = {kind: wrapped[id(backend)] for kind, backend in chosen.items()}
         return chosen
 
+    def of_lanes(self, fidelity: str, lines: str) -> CrossbarBackend:
+        """Return the backend of all kT-RAM lanes at fidelity physical or spice; ``lines``: fidelity of the behavioral one."""
+        section = BackendSection(kind="ngspice" if fidelity == "spice" else "behavioral")
+        backend = self._one(section, lines, ("ktram", "core", "fidelity"))
+        return backend if self.wrap is None else self.wrap(LANES, backend)
+
     def _one(self, section: BackendSection, fidelity: str, key: KeyPath) -> CrossbarBackend:
         name = self.override or section.kind
         options = self._options(name, section, fidelity, key)
@@ -82,7 +91,7 @@ class Backends:
         ngspice: dict[str, Any] = {
             "engine": self.engine or section.engine or spice.engine, "retries": spice.retries, "deadline_s": spice.deadline,
             "keep": str(self.decks) if self.decks is not None else None,
-            "workers": min(len(self.scenario.section.tiles), 2),
+            "workers": max(1, min(len(self.scenario.section.tiles), 2)),
         }  # fmt: skip
         if section.netlist is not None and name in ("ngspice", "paired"):
             ngspice["netlist"] = netlist_options(self.scenario, section, key)

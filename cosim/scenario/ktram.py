@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
+from cosim.crossbar.backend import CrossbarBackend
 from cosim.errors import InputError
 from cosim.ktram.aat import checked
+from cosim.ktram.circuit import Circuit, circuit_for, fidelity_of_lines
 from cosim.ktram.controller import Controller
 from cosim.ktram.core import Core
 from cosim.ktram.lane_devices import scale_of
@@ -32,6 +34,7 @@ from cosim.ktram.program import (
 from cosim.ktram.timed_program import TimedProgram
 from cosim.records import OperationRecord, Trace, Work
 from cosim.report.baseline import DigitalBaseline
+from cosim.scenario.build import Backends
 from cosim.scenario.load import Scenario
 from cosim.scenario.places import KeyPath
 from cosim.scenario.schema_ktram import KtramSection, KtramStep
@@ -48,6 +51,7 @@ class KtramPlan:
     seed: int
     controller: Controller | None = None
     baseline: DigitalBaseline | None = None
+    circuit: LaneCircuit | None = None
 
     def run(self, trace: Trace, progress: Callable[[int, int], None] | None = None) -> None:
         """Carry out all steps; each becomes an operation of the trace."""
@@ -77,10 +81,9 @@ class KtramPlan:
             or isinstance(step, Start)
         ):
             return {}
-        circuit: LaneCircuit | None = self.settings.get("circuit")
-        top = (self.controller if circuit is None else circuit).top_conductance
+        top = (self.controller if self.circuit is None else self.circuit).top_conductance
         found: dict[str, Any] = {"conductance_scale_s": scale_of(law_for(self.settings["model"]), top)}
-        if self.settings["fidelity"] != "ideal":
+        if self.circuit is not None:
             found["applied"] = ["operator_split"]
         return found
 
@@ -93,28 +96,52 @@ class KtramPlan:
         return {"baseline_per_inference": {"seconds": cost.time_s, "joules": sum(cost.energy_j.values())}}
 
 
-def plan(scenario: Scenario) -> KtramPlan:
-    """Return the plan of a scenario with a ``ktram`` section; raises `ScenarioError` with the place."""
+def plan(scenario: Scenario, backends: Backends | None = None) -> KtramPlan:
+    """Return the plan of a scenario with a ``ktram`` section; raises `ScenarioError` with the place.
+
+    ``backends`` answer its circuit phases; without them cores find their own.
+    """
     section = scenario.section.ktram
     assert section is not None
     key: KeyPath = ("ktram", "program")
     steps = tuple(_Steps(scenario, section).step((*key, k), entry) for k, entry in enumerate(section.program))
     settings = {name: getattr(section.core, name) for name in type(section.core).model_fields}
-    if section.circuit is not None:
-        if section.core.fidelity == "ideal":
-            raise scenario.error(
-                ("ktram", "circuit"),
-                "must be left out at fidelity ideal, which has none; use physical or spice",
-            )
-        settings["circuit"] = section.circuit
-    controller = section.controller
-    if controller is None and section.core.fidelity != "ideal":
-        controller = Controller()
+    circuit, controller = section.circuit, section.controller
+    if section.core.fidelity != "ideal":
+        circuit, controller = circuit or LaneCircuit(), controller or Controller()
+        settings["fidelity"] = _circuit(section.core.fidelity, circuit, backends)
+    elif circuit is not None:
+        raise scenario.error(
+            ("ktram", "circuit"),
+            "must be left out at fidelity ideal, which has none; use physical or spice",
+        )
     try:
         core = _core(section, settings, scenario.seed) if lanes_of(steps) else None
     except InputError as error:
         raise scenario.error(("ktram", "core"), str(error).removeprefix("Core.")) from None
-    return KtramPlan(core, settings, steps, scenario.seed, controller, scenario.section.baseline)
+    return KtramPlan(core, settings, steps, scenario.seed, controller, scenario.section.baseline, circuit)
+
+
+def _circuit(fidelity: str, circuit: LaneCircuit, backends: Backends | None) -> Circuit:
+    given = None if backends is None else backends.of_lanes(fidelity, fidelity_of_lines(circuit))
+    return circuit_for(fidelity, circuit, given)
+
+
+def require_circuit(scenario: Scenario) -> None:
+    """Raise `ScenarioError` at fidelity ideal."""
+    section = scenario.section.ktram
+    assert section is not None
+    if section.core.fidelity == "ideal":
+        raise scenario.error(
+            ("ktram", "core", "fidelity"),
+            "is ideal, which has no circuit for a backend, a netlist or a cross-check; use physical or spice",
+        )
+
+
+def lanes_on_ngspice(scenario: Scenario, backends: Backends) -> CrossbarBackend:
+    """Return the ngspice backend for the circuit phases of lanes; raises `ScenarioError` at fidelity ideal."""
+    require_circuit(scenario)
+    return backends.of_lanes("spice", "ideal")
 
 
 def _core(section: KtramSection, settings: dict[str, Any], seed: int) -> Core:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cosim.crossbar.backend import PhaseRequest, find
+from cosim.crossbar.backend import CrossbarBackend, PhaseRequest, find
 from cosim.errors import InputError
 from cosim.scenario.build import Backends
+from cosim.scenario.ktram import lanes_on_ngspice
 from cosim.scenario.load import Scenario
 from cosim.scenario.run import Progress, run
 from cosim.scenario.tap import Tap
@@ -54,7 +55,9 @@ def _requests(scenario: Scenario, phase: str, running: Progress | None) -> list[
         )
         if result.failure is not None:
             raise result.failure
-        if not phase and kept:
+        if not phase and scenario.section.ktram is not None:
+            kept = kept[:1]
+        elif not phase and kept:
             phases = result.trace.phases
             tiles, operations = phases.column("tile").tolist(), phases.column("operation").tolist()
             kept = [_first(scenario, kept, tiles, operations)]
@@ -71,15 +74,22 @@ def _texts(
     made = Backends(scenario, "ngspice", engine="none")
     try:
         for done, (index, request) in enumerate(requests, 1):
-            tile = request.network.arrays[0].name
-            section = scenario.section.tiles[tile]
-            chosen = made.of(tile, section.backend, section.fidelity, ("tiles", tile, "backend"))
-            spice: Any = chosen[request.phase.kind]
+            spice: Any = _writer(scenario, made, request)
             yield index, spice.deck(request).deck.text()
             if writing is not None:
                 writing(done, len(requests))
     finally:
         made.close()
+
+
+def _writer(scenario: Scenario, made: Backends, request: PhaseRequest) -> CrossbarBackend:
+    """Return the ngspice backend that writes the deck of a request."""
+    if scenario.section.ktram is not None:
+        return lanes_on_ngspice(scenario, made)
+    tile = request.network.arrays[0].name
+    section = scenario.section.tiles[tile]
+    chosen = made.of(tile, section.backend, section.fidelity, ("tiles", tile, "backend"))
+    return chosen[request.phase.kind]
 
 
 def _first(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cosim.crossbar.threads import single_threaded
-from cosim.errors import CosimError, RunInterruptedError
+from cosim.errors import CosimError
 from cosim.records import Trace
 from cosim.scenario.build import Backends, Wrap, build
 from cosim.scenario.load import Scenario
@@ -110,19 +110,19 @@ def run(
     the steps (cells, vectors) that are done and their number; a `RunInterruptedError` that it raises ends the
     run in the same way. Input that cannot be used raises an `InputError` (where it shows only after the first phase, it is a failure too).
     """
-    if scenario.section.ktram is not None:
-        return _run_ktram(scenario, backend, progress)
     trace = Trace()
     backends = Backends(
         scenario, backend, out / "netlists" if out is not None else None,
         out / "journal" if out is not None else None, resume, wrap,
     )  # fmt: skip
     began = time.time()
-    built = build(scenario, trace, backends)
+    carry_out = (
+        _ktram(scenario, trace, backends) if scenario.section.ktram else _tiles(scenario, trace, backends)
+    )
     failure: CosimError | None = None
     try:
         with single_threaded():
-            built.system.run(built.program, progress)
+            carry_out(progress)
     except CosimError as error:
         if error.exit_code == 2 and not len(trace.phases):
             raise
@@ -134,23 +134,25 @@ def run(
     return _result(scenario, trace, described, began, failure)
 
 
-def _run_ktram(scenario: Scenario, backend: str | None, progress: Progress | None) -> Result:
-    from cosim.scenario.ktram import plan
+CarryOut = Callable[[Progress | None], None]
 
-    if backend is not None:
-        raise scenario.error(
-            ("ktram",),
-            "a kT-RAM program names its backend by ktram.core.fidelity (physical or spice), and its phases are not in the trace, so there is nothing for a backend, a netlist or a cross-check; use cosim run without --backend",
-        )
-    trace, began = Trace(), time.time()
-    failure: CosimError | None = None
+
+def _tiles(scenario: Scenario, trace: Trace, backends: Backends) -> CarryOut:
+    built = build(scenario, trace, backends)
+    return lambda progress: built.system.run(built.program, progress)
+
+
+def _ktram(scenario: Scenario, trace: Trace, backends: Backends) -> CarryOut:
+    from cosim.scenario.ktram import plan, require_circuit
+
     try:
-        with single_threaded():
-            plan(scenario).run(trace, progress)
-    except RunInterruptedError as error:
-        failure = error
-        trace.warn(f"the run ended early: {error}")
-    return _result(scenario, trace, [], began, failure)
+        if backends.override is not None:
+            require_circuit(scenario)
+        made = plan(scenario, backends)
+    except BaseException:
+        backends.close()
+        raise
+    return lambda progress: made.run(trace, progress)
 
 
 def _result(

@@ -407,7 +407,7 @@ class ScenarioSection(Section):
     )
 
 
-NOT_BESIDE_KTRAM = ("hardware", "tiles", "program", "spice", "validate")
+NOT_BESIDE_KTRAM = ("hardware", "tiles", "program")
 """Keys that a scenario with a ``ktram`` section does not have."""
 
 

@@ -2,18 +2,20 @@
 
 Phase by phase: a seeded sample of the run's phases (every kind present) is simulated by ngspice from
 the same state. Free-running: the first phases of the run are simulated with ngspice carrying its own
-state from phase to phase, so that deviations may add up.
+state from phase to phase, so that deviations may add up. A kT-RAM program is run again for that, on ngspice, so that its
+decisions are those of the circuit too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
 
@@ -21,10 +23,12 @@ from cosim.components.tile import aged_state
 from cosim.crossbar.backend import CrossbarBackend, PassingBackend, PhaseRequest, PhaseResult
 from cosim.errors import CosimError, InputError, PhaseError, RunInterruptedError
 from cosim.rng import stream_seed
-from cosim.scenario.build import Backends, Wrap
+from cosim.scenario.build import LANES, Backends, Wrap
+from cosim.scenario.ktram import lanes_on_ngspice
 from cosim.scenario.load import Scenario
 from cosim.scenario.overlays import overlays
 from cosim.scenario.run import Result, run
+from cosim.scenario.tap import Tap
 from cosim.units import seconds
 
 if TYPE_CHECKING:
@@ -129,6 +133,9 @@ Spice = Mapping[str, Mapping[str, CrossbarBackend]]
 
 
 def _ngspice(scenario: Scenario, spice: Backends) -> Spice:
+    if scenario.section.ktram is not None:
+        lanes = lanes_on_ngspice(scenario, spice)
+        return {LANES: {"read": lanes, "write": lanes}}
     return {
         tile: spice.of(tile, section.backend, section.fidelity, ("tiles", tile, "backend"))
         for tile, section in scenario.section.tiles.items()
@@ -137,6 +144,8 @@ def _ngspice(scenario: Scenario, spice: Backends) -> Spice:
 
 def _twins(scenario: Scenario, kept: list[_Kept]) -> list[_Kept]:
     """Return the phases that both sides describe; raises `InputError` where there is none."""
+    if scenario.section.ktram is not None:
+        return kept
     tiles = scenario.section.tiles
     both = [entry for entry in kept if tiles[entry.tile].backend[entry.request.phase.kind].twin]
     if kept and not both:
@@ -179,7 +188,11 @@ def validate(
         opening = _twins(scenario, keeper.opening)
         steps = len(chosen) + len(opening)
         rows = _phase_by_phase(spice, chosen, result, progress, steps)
-        free = _free_running(spice, opening, progress, len(chosen), steps)
+        watch = _Steps(progress, len(chosen), steps)
+        if scenario.section.ktram is None:
+            free = _free_running(spice, opening, watch)
+        else:
+            free = _free_lanes(scenario, opening, watch)
         waveforms = overlays(chosen, rows, lambda entry, request: _answer(spice, entry, request)[0])
         content = crosscheck(
             rows, tolerances=settings.tolerances.model_dump(), phases_total=keeper.total, free_running=free
@@ -196,7 +209,7 @@ def validate(
 
 
 def _kinds(scenario: Scenario) -> set[str]:
-    kinds = set()
+    kinds = {"read", "write"} if scenario.section.ktram is not None else set()
     for step in scenario.section.program:
         if step.write is not None:
             kinds |= {"write", "verify"}
@@ -232,18 +245,18 @@ def _phase_by_phase(
     progress: Callable[[int, int], None] | None,
     steps: int,
 ) -> list[dict[str, Any]]:
-    places = {(row[2], row[5]): (row[0], row[1]) for row in result.trace.phases}
+    places = _places(result)
     rows = []
     for done, entry in enumerate(chosen):
         if progress is not None:
             progress(done, steps)
         answer, wall = _answer(spice, entry, entry.request)
-        phase, operation = places[entry.tile, entry.request.start_fs]
+        phase, operation, tile = places(entry)
         rows.append(
             {
                 "phase": phase,
                 "operation": operation,
-                "tile": entry.tile,
+                "tile": tile,
                 "kind": entry.request.phase.kind,
                 **compare(entry.request, entry.result, answer),
                 "behavioral_wall_s": entry.wall_s,
@@ -251,6 +264,15 @@ def _phase_by_phase(
             }
         )
     return rows
+
+
+def _places(result: Result) -> Callable[[_Kept], tuple[int, int, str]]:
+    """Return what finds phase, operation and tile of a request; lanes are all answered by one backend, in turn."""
+    rows = [(row[0], row[1], row[2]) for row in result.trace.phases]
+    if result.scenario.section.ktram is not None:
+        return lambda entry: rows[entry.index]
+    found = {(row[2], row[5]): place for row, place in zip(result.trace.phases, rows, strict=True)}
+    return lambda entry: found[entry.tile, entry.request.start_fs]
 
 
 def compare(request: PhaseRequest, first: PhaseResult, second: PhaseResult) -> dict[str, Any]:
@@ -299,20 +321,26 @@ def energy_gap(first: PhaseResult, second: PhaseResult) -> float:
     return max(abs(one - other) for one, other in parts)
 
 
-def _free_running(
-    spice: Spice,
-    opening: list[_Kept],
-    progress: Callable[[int, int], None] | None,
-    done: int,
-    steps: int,
-) -> dict[str, Any]:
+class _Steps(NamedTuple):
+    """Tells ``progress`` of the free-running phases, which come after ``done`` of ``steps`` steps."""
+
+    progress: Callable[[int, int], None] | None
+    done: int
+    steps: int
+
+    def tell(self, position: int) -> None:
+        """Say that so many free-running phases are done."""
+        if self.progress is not None:
+            self.progress(self.done + position, self.steps)
+
+
+def _free_running(spice: Spice, opening: list[_Kept], watch: _Steps) -> dict[str, Any]:
     states: dict[str, tuple[Any, ...]] = {}
     ends: dict[str, int] = {}
     worst, last = 0.0, {}
     course = []
     for position, entry in enumerate(opening):
-        if progress is not None:
-            progress(done + position, steps)
+        watch.tell(position)
         request = _carried(entry.request, states.get(entry.tile), ends.get(entry.tile, 0))
         answer, _ = _answer(spice, entry, request)
         states[entry.tile] = answer.states
@@ -327,14 +355,61 @@ def _free_running(
                 "state_absolute": gap,
             }
         )
-    if progress is not None:
-        progress(steps, steps)
+    watch.tell(len(opening))
     return {
         "phases": len(opening),
         "worst_state_absolute": worst,
         "final_state_absolute": max(last.values(), default=0.0),
         "course": course,
     }
+
+
+class _EnoughError(Exception):
+    """The opening phases have been seen."""
+
+
+def _free_lanes(scenario: Scenario, opening: list[_Kept], watch: _Steps) -> dict[str, Any]:
+    """Run the opening phases of a kT-RAM program on ngspice and compare the states after each.
+
+    The comparison ends where a read was decided otherwise, so that other instructions follow.
+    """
+    seen: list[tuple[PhaseRequest, PhaseResult]] = []
+
+    def after(request: PhaseRequest, result: PhaseResult) -> None:
+        seen.append((request, result))
+        watch.tell(len(seen))
+        if len(seen) == len(opening):
+            raise _EnoughError
+
+    if opening:
+        with contextlib.suppress(_EnoughError):
+            again = run(scenario, backend="ngspice", wrap=lambda _tile, inner: Tap(inner, after=after))
+            if again.failure is not None:
+                raise again.failure
+    course: list[dict[str, Any]] = []
+    for entry, (request, answer) in zip(opening, seen, strict=False):
+        if not _same_pulse(entry.request, request):
+            break
+        gap = state_gap(entry.request, entry.result, answer)
+        course.append(
+            {"phase": entry.index, "tile": entry.tile, "kind": request.phase.kind, "state_absolute": gap}
+        )
+    gaps = [row["state_absolute"] for row in course]
+    return {
+        "phases": len(course),
+        "worst_state_absolute": max(gaps, default=0.0),
+        "final_state_absolute": gaps[-1] if gaps else 0.0,
+        "course": course,
+    }
+
+
+def _same_pulse(first: PhaseRequest, second: PhaseRequest) -> bool:
+    """Return whether two requests drive the same nets in the same way, but for lines that track a node."""
+    same = first.network.nets == second.network.nets and first.phase.kind == second.phase.kind
+    return same and all(
+        first.phase.drives.get(net) == second.phase.drives.get(net)
+        for net in ("up", "node", "out_a", "out_b")
+    )
 
 
 def _carried(request: PhaseRequest, states: tuple[Any, ...] | None, end_fs: int) -> PhaseRequest:

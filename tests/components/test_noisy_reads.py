@@ -55,7 +55,9 @@ def test_thermal_level(tmp_path: Path) -> None:
     found = currents(run(tmp_path, "{bandwidth: 1 GHz}", inputs))
     g = CELLS
     seen = (g / (1 + 5e3 * g)).sum(axis=0)
-    np.testing.assert_allclose(found.std(axis=0), np.sqrt(4 * BOLTZMANN * 300 * seen * 1e9), rtol=0.1)
+    share = found.std(axis=0) / np.sqrt(4 * BOLTZMANN * 300 * seen * 1e9)
+    assert np.sqrt(np.mean(share**2)) == pytest.approx(1.0, abs=0.05)
+    np.testing.assert_allclose(share, 1.0, atol=0.1)
     assert abs(np.corrcoef(found.T)[0, 1]) < 0.2
 
 
@@ -64,21 +66,39 @@ def seconds_of(frame: pd.DataFrame, name: str) -> np.ndarray:
     return frame[f"{name}_s"].to_numpy() + frame[f"{name}_fs"].to_numpy() * 1e-15
 
 
-def test_flicker_level_through_access_devices_and_wires(tmp_path: Path) -> None:
+def sampled_flicker(frequency: np.ndarray, rate: float, aperture: float, lowest: float) -> np.ndarray:
+    """Return the one-sided density of means over ``aperture`` [s] of 1/f noise, taken at ``rate`` [1/s], at q = 1.
+
+    What lies beyond half the rate is folded down: the sum of S(f + m rate) sinc^2(...) over all m.
+    """
+    shifted = np.abs(frequency[:, None] + rate * np.arange(-200, 201))
+    found: np.ndarray = (np.sinc(shifted * aperture) ** 2 / np.maximum(shifted, lowest)).sum(axis=1)
+    return found
+
+
+def test_flicker_slope_and_level_through_access_devices_and_wires(tmp_path: Path) -> None:
     from scipy.signal import welch
 
-    text = BASE.replace("rows: 2, columns: 2", "rows: 1, columns: 32")
-    flicker = "{thermal: false, flicker: {amplitude: 0.1 %, lowest: 100 Hz}, bandwidth: 170 kHz}"
-    cells = np.full((1, 32), 4e-5)
-    result = run(tmp_path, flicker, np.ones((1024, 1)), text=text, cells=cells)
-    found = currents(result, 32)
+    columns, reads, bandwidth = 32, 1024, 170e3
+    text = BASE.replace("rows: 2, columns: 2", f"rows: 1, columns: {columns}")
+    flicker = (
+        f"{{thermal: false, flicker: {{amplitude: 0.1 %, lowest: 100 Hz}}, bandwidth: {bandwidth:.0f} Hz}}"
+    )
+    cells = np.full((1, columns), 4e-5)
+    result = run(tmp_path, flicker, np.ones((reads, 1)), text=text, cells=cells)
+    found = currents(result, columns)
     rate = 1 / np.diff(seconds_of(result.frame("phases"), "start")).mean()
-    assert rate == pytest.approx(345e3, rel=0.02)
-    frequency, density = welch(found / found.mean(axis=0) - 1, fs=rate, nperseg=256, axis=0)
-    band = (frequency > rate / 100) & (frequency < rate / 20)
     # the device keeps 1/(1 + G R) of its deviation in the current
-    level = (density[band] * frequency[band, None]).mean() * (1 + 5e3 * 4e-5) ** 2
-    assert level == pytest.approx(1e-6, rel=0.1)
+    signal = (found / found.mean(axis=0) - 1) * (1 + 5e3 * 4e-5)
+    frequency, density = welch(signal, fs=rate, nperseg=256, axis=0)
+    band = (frequency > rate / 80) & (frequency < rate / 3)
+    expected = sampled_flicker(frequency[band], rate, 1 / (2 * bandwidth), 100.0)
+    share = density[band].mean(axis=1) / (1e-6 * expected)
+    slope, _ = np.polyfit(np.log(frequency[band]), np.log(share), 1)
+    assert share.mean() == pytest.approx(1.0, abs=0.05)
+    assert slope == pytest.approx(0.0, abs=0.05)
+    low = band & (frequency < rate / 20)  # where next to nothing is folded down, it is 1/f itself
+    assert (density[low] * frequency[low, None]).mean() == pytest.approx(1e-6, rel=0.05)
 
 
 def test_telegraph_noise_has_two_levels(tmp_path: Path) -> None:

@@ -136,9 +136,9 @@ def test_refusals() -> None:
     for build, sentence in (
         (
             lambda: Formable(PulseLaw(), Forming()),
-            "differential equation for one state between 0 and 1, not pulse_law",
+            "differential equation for one state between 0 and 1, which pulse_law is not",
         ),
-        (lambda: Formable(formable(), Forming()), "not formable"),
+        (lambda: Formable(formable(), Forming()), "which formable is not"),
         (lambda: Forming(slope=0.0), "forming.slope: must be finite and above zero, not 0.0"),
     ):
         with pytest.raises(DeviceError, match=sentence):

@@ -72,3 +72,35 @@ def test_stiff_relaxation() -> None:
     given = drive(0.8, 10.0, 5e3)
     expected, found = (simulate(device, given, 300.0)[0] for device in (plain, barrier))
     np.testing.assert_allclose(found, expected, atol=2e-2 * np.ptp(expected))
+
+
+JUMPING: list[DeviceModel] = [
+    IonDrift(r_on=851.0, r_off=107e3, mobility=1.3e-4),
+    Vteam(r_on=1.9e3, r_off=2e5, v_on=0.09, v_off=0.1, k_on=0.1, k_off=0.1, alpha_on=1.8, alpha_off=1.8),
+    DataDriven(
+        r_on=415.0, r_off=334e3, a_p=2e12, a_n=2e12, t_p=0.26, t_n=0.18, k_p=4.7e-4, k_n=2.4e-3, r_p0=8e5, r_n0=822.0, r_n1=1.0,
+        amplitude=0.19,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("device", JUMPING, ids=lambda device: device.name)
+def test_state_that_crosses_its_range_within_the_shortest_step(device: DeviceModel) -> None:
+    given = drive(0.8, 1.0, 5e3, 200)
+    (current,), (voltage,) = (part.T for part in simulate(device, given, 300.0))
+    low, high = (device.conductance(np.array(end)) for end in device.state_bounds())
+    top, bottom = 60, 160  # well beyond both thresholds
+    for at, conductance in ((top, high), (bottom, low)):
+        state = device.state_for(np.atleast_1d(conductance))
+        expected = device.current(state, voltage[at : at + 1])[0]
+        assert current[at] == pytest.approx(expected, rel=1e-3)
+
+
+def test_speed_beyond_every_number_ends() -> None:
+    # e^700 beside another factor is more than a float holds
+    device = DataDriven(
+        r_on=1.5e3, r_off=30e3, a_p=3.6e8, a_n=3.1e9, t_p=0.21, t_n=0.28, k_p=6.4e-3, k_n=2.5e-7, r_p0=3.8e7, r_n0=4.7e6, r_n1=3e5,
+        amplitude=0.33,
+    )  # fmt: skip
+    current, _ = simulate(device, drive(0.8, 1.0, 5e3), 300.0)
+    assert np.all(np.isfinite(current))

@@ -90,12 +90,6 @@ def test_the_result_folder(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "report.html").is_file()
 
 
-def test_there_is_nothing_to_cross_check(tmp_path: Path) -> None:
-    scenario = cosim.load(file_of(tmp_path, "    - read: {tuples: [[0, 0]]}\n"))
-    with pytest.raises(InputError, match=r"names its backend by ktram\.core\.fidelity"):
-        cosim.run(scenario, backend="ngspice")
-
-
 @pytest.mark.parametrize(
     ("program", "place", "sentence"),
     [
