@@ -31,6 +31,8 @@ from cosim.devices.base import DeviceModel, FloatArray
 if TYPE_CHECKING:
     from cosim.backends.blocks_numba import Ends, Shape
 
+Voltages = tuple[FloatArray, FloatArray, FloatArray]
+"""Over the cells at the start, in the middle and at the end of a step [V]."""
 LEAST = 2
 """Arrays of the smallest network worth it."""
 _CORRECTIONS = 6
@@ -122,7 +124,7 @@ class _Run:
         )  # fmt: skip
         self.states = [x, np.empty(x.shape), np.empty(x.shape)]
         self.conductances = [x, x, x]
-        self.rates = np.empty((3, 2, *x.shape))
+        self.rates = np.empty((2, *x.shape))
         self.of_nets, self.heat, self.figures = np.zeros((3, levels.size)), np.zeros(x.shape), np.zeros(2)
         self.floating = [0.0, 0.0, 0.0]
         self.residual, self.solutions, self.size = 0.0, 0, math.inf
@@ -155,7 +157,7 @@ class _Run:
     def _step(self, h: float) -> bool:
         """Take a step; return False where it must be shorter."""
         law, t, (x, middle, end) = self.law, self.tolerances, self.states
-        cells = tuple(point.cell for point in self.points)
+        cells = self.points[0].cell, self.points[1].cell, self.points[2].cell
         moved = 0.0
         if law.number >= 0:
             moved = self.kernels.predict(law.number, law.parameters, x, cells[0], h, middle, end)
@@ -166,18 +168,20 @@ class _Run:
             return True
         if moved > t.move:
             return False
-        last: FloatArray | None = None
-        for correction in range(_CORRECTIONS):
+        self.solve(2)  # a first guess with voltages on a straight line; a step that is too long shows at once
+        np.add(cells[0], cells[2], out=cells[1])
+        cells[1][:] *= 0.5
+        before = np.array((middle, end))
+        apart, error = self._travel(cells, h, first=True)
+        if error > t.step:
+            return False
+        last: FloatArray | None = np.array((middle, end)) - before
+        for _ in range(_CORRECTIONS):
             self.solve(1)
             self.solve(2)
             before = np.array((middle, end))
-            apart, error = self.kernels.travel(
-                law.number, law.parameters, x, cells, h, middle, end, self.rates, correction == 0
-            )
-            done = apart <= t.coupling
-            if done or correction == 0:  # a step that is too long shows that at once
-                error = max(error, self.kernels.missed(law.number, law.parameters, cells, h, self.rates))
-            if done or error > t.step:
+            apart, error = self._travel(cells, h, first=False)
+            if apart <= t.coupling or error > t.step:
                 break
             last = _extrapolate((middle, end), np.array((middle, end)) - before, last)
         if apart > t.coupling or error > t.step or self._bend() > t.power:
@@ -188,6 +192,13 @@ class _Run:
         self.points = (self.points[2], self.points[1], self.points[0])
         self.conductances[0], self.floating[0] = self.conductances[2], self.floating[2]
         return True
+
+    def _travel(self, cells: Voltages, h: float, first: bool) -> tuple[float, float]:
+        law, (x, middle, end) = self.law, self.states
+        found: tuple[float, float] = self.kernels.travel(
+            law.number, law.parameters, x, cells, h, middle, end, self.rates, first
+        )
+        return found
 
     def _bend(self) -> float:
         """Return how far the power of a step bends, as in `cosim.backends.phase_run`."""

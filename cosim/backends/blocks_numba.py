@@ -4,14 +4,13 @@ Arrays are taken `WIDTH` at a time, so that every step of the elimination (`cosi
 vector operation. Each array answers for its driven nets and for one volt on the one net that floats and joins
 arrays; Kirchhoff's current law at that net then gives its voltage, and the answers add up.
 
-States follow a two-channel law (`cosim.devices.compiled`) at voltages known at the start, middle and end of a step; rates
-are integrated by the parabola through the three instants,
+States follow a two-channel law (`cosim.devices.compiled`) at voltages known at the start, middle and end of a step, on a
+parabola between them; rates are integrated by Simpson's rule over both halves,
 
-.. math:: \int_0^{h} u\,dt \approx \frac{h}{6}(u_0 + 4 u_m + u_1), \qquad
-    \int_0^{h/2} u\,dt \approx \frac{h}{24}(5 u_0 + 8 u_m - u_1).
+.. math:: \int_0^{h} u\,dt \approx \frac{h}{12}(u_0 + 4 u_{1/4} + 2 u_{1/2} + 4 u_{3/4} + u_1).
 
-What the parabola misses on a smooth course is about the square of what the trapezoidal rule misses, over twenty times
-the movement; voltages at the quarters tell it where a threshold is crossed.
+The error is a third of what the rule over the whole step misses of that: so much remains where a threshold is crossed
+within the step, a fifteenth where rates are smooth.
 
 This module imports numba: import it where it is used.
 """
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 WIDTH: Final = 32
 """Arrays in one block."""
-_BLEND = 20.0
+_REMAINS = 1.0 / 3.0
 
 
 class Ends(NamedTuple):
@@ -345,61 +344,40 @@ def _travel(
     rates: FloatArray,
     first: bool,
 ) -> tuple[float, float]:
-    """Store the states at the middle and at the end of a step; return how far they miss and a rough error.
+    """Store the states at the middle and at the end of a step; return how far they miss and the error.
 
     ``cells``: voltages at start, middle and end; ``middle``, ``end`` hold the states that these were solved for;
-    ``rates`` ``(3, 2, arrays, cells)``: up and down at the three instants, stored too, at the start in the ``first``
-    correction of a step alone.
+    ``rates`` ``(2, arrays, cells)``: up and down at the start, stored in the ``first`` call of a step, read in the others.
     """
     apart = 0.0
     error = 0.0
     for a in range(x.shape[0]):
         for c in range(x.shape[1]):
-            for part in range(0 if first else 1, 3):
-                rates[part, 0, a, c], rates[part, 1, a, c] = level_rates(
-                    law, parameters, 0, cells[part][a, c]
-                )
-            u0, um, u1 = rates[0, 0, a, c], rates[1, 0, a, c], rates[2, 0, a, c]
-            d0, dm, d1 = rates[0, 1, a, c], rates[1, 1, a, c], rates[2, 1, a, c]
-            if u0 + d0 + um + dm + u1 + d1 == 0.0:
+            v0, vm, v1 = cells[0][a, c], cells[1][a, c], cells[2][a, c]
+            if first:
+                rates[0, a, c], rates[1, a, c] = level_rates(law, parameters, 0, v0)
+            u0, d0 = rates[0, a, c], rates[1, a, c]
+            if v0 == vm and vm == v1:
+                uq, um, ur, u1, dq, dm, dr, d1 = u0, u0, u0, u0, d0, d0, d0, d0
+            else:
+                uq, dq = level_rates(law, parameters, 0, 0.375 * v0 + 0.75 * vm - 0.125 * v1)
+                um, dm = level_rates(law, parameters, 0, vm)
+                ur, dr = level_rates(law, parameters, 0, -0.125 * v0 + 0.75 * vm + 0.375 * v1)
+                u1, d1 = level_rates(law, parameters, 0, v1)
+            half_up, half_down = h * (u0 + 4.0 * uq + um) / 12.0, h * (d0 + 4.0 * dq + dm) / 12.0
+            up = half_up + h * (um + 4.0 * ur + u1) / 12.0
+            down = half_down + h * (dm + 4.0 * dr + d1) / 12.0
+            if up + down == 0.0:
                 continue
-            up, down = h * (u0 + 4.0 * um + u1) / 6.0, h * (d0 + 4.0 * dm + d1) / 6.0
-            half_up = h * max(5.0 * u0 + 8.0 * um - u1, 0.0) / 24.0
-            half_down = h * max(5.0 * d0 + 8.0 * dm - d1, 0.0) / 24.0
             far = moved(x[a, c], up, down)
             apart = max(apart, abs(x[a, c] + far - end[a, c]))
             end[a, c] = x[a, c] + far
             half = x[a, c] + moved(x[a, c], half_up, half_down)
             apart = max(apart, abs(half - middle[a, c]))
             middle[a, c] = half
-            rough = abs(0.5 * h * (u0 + u1) - up) + abs(0.5 * h * (d0 + d1) - down)
-            error = max(error, rough * rough / (_BLEND * (up + down + 1e-300)))
+            rough_up, rough_down = h * (u0 + 4.0 * um + u1) / 6.0, h * (d0 + 4.0 * dm + d1) / 6.0
+            error = max(error, _REMAINS * (abs(up - rough_up) + abs(down - rough_down)))
     return apart, error
-
-
-@compiled
-def _missed(
-    law: int,
-    parameters: FloatArray,
-    cells: tuple[FloatArray, FloatArray, FloatArray],
-    h: float,
-    rates: FloatArray,
-) -> float:
-    """Return what the parabola through three rates misses of the one through five, voltages on their parabola."""
-    error = 0.0
-    for a in range(cells[0].shape[0]):
-        for c in range(cells[0].shape[1]):
-            v0, vm, v1 = cells[0][a, c], cells[1][a, c], cells[2][a, c]
-            u0, um, u1 = rates[0, 0, a, c], rates[1, 0, a, c], rates[2, 0, a, c]
-            d0, dm, d1 = rates[0, 1, a, c], rates[1, 1, a, c], rates[2, 1, a, c]
-            if (v0 == vm and vm == v1) or u0 + d0 + um + dm + u1 + d1 == 0.0:
-                continue
-            uq, dq = level_rates(law, parameters, 0, 0.375 * v0 + 0.75 * vm - 0.125 * v1)
-            ur, dr = level_rates(law, parameters, 0, -0.125 * v0 + 0.75 * vm + 0.375 * v1)
-            missed_up = h * abs(4.0 * uq + 4.0 * ur - u0 - 6.0 * um - u1) / 12.0
-            missed_down = h * abs(4.0 * dq + 4.0 * dr - d0 - 6.0 * dm - d1) / 12.0
-            error = max(error, missed_up + missed_down)
-    return error
 
 
 @compiled
@@ -448,22 +426,16 @@ def _kernels() -> tuple[Callable[..., Any], ...]:
         return apart + 0.0 * version, error
 
     @kept
-    def missed(
-        law: int, parameters: FloatArray, cells: tuple[FloatArray, FloatArray, FloatArray], h: float, rates: FloatArray
-    ) -> float:  # fmt: skip
-        return _missed(law, parameters, cells, h, rates) + 0.0 * version
-
-    @kept
     def account(
         shape: Shape, ends: Ends, g: FloatArray, point: Point, volts: FloatArray, weight: float, of_nets: FloatArray,
         heat: FloatArray, figures: FloatArray,
     ) -> None:  # fmt: skip
         _account(shape, ends, g, point, volts, weight, of_nets, heat, figures)
 
-    return solve, predict, travel, missed, account
+    return solve, predict, travel, account
 
 
-solve, predict, travel, missed, account = _kernels()
+solve, predict, travel, account = _kernels()
 """The kernels.
 
 ``solve(plan, shape, ends, g, volts, point)`` fills a point for conductances ``g`` ``(arrays, cells)`` [S] and net voltages
@@ -475,10 +447,8 @@ largest line current.
 end of a step ``h`` [s]; returns the largest movement.
 
 ``travel(law, parameters, x, cells, h, middle, end, rates, first)`` stores them for voltages at start, middle and end; returns how
-far the states that these were solved for (in ``middle`` and ``end`` before) lie away, and a rough error. ``rates``
-``(3, 2, arrays, cells)`` takes the rates up and down, those of the start in the ``first`` correction of a step alone.
-
-``missed(law, parameters, cells, h, rates)`` returns the error of a step by two more instants.
+far the states that these were solved for (in ``middle`` and ``end`` before) lie away, and the error. ``rates``
+``(2, arrays, cells)`` keeps the rates of the start, found in the ``first`` call of a step.
 
 ``account(shape, ends, g, point, volts, weight, of_nets, heat, figures)`` adds an instant with its weight [s]: ``of_nets``
 ``(3, nets)`` delivered, absorbed [J], charge [C]; ``heat`` of the cells [J]; ``figures`` wires, line ends [J].
