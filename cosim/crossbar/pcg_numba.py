@@ -518,13 +518,14 @@ def solve(
 ) -> int:
     """Solve one array for a batch of drives; `cosim.crossbar.lines.Kernel` tells the arguments.
 
-    Read-only arrays are copied: to numba they are another type, and a second compilation takes seconds.
+    Arrays that are read-only or not in C order are copied: to numba they are another type, a second compilation takes
+    seconds, and the run in which it happens may differ from the next one in the last digit of a sum.
     """
-    if not g.flags.writeable:
+    if not g.flags.carray:
         g = g.copy()
-    if not all(v.flags.writeable for v in drive):
-        drive = tuple(v if v.flags.writeable else v.copy() for v in drive)
-    if not (dense[0].flags.writeable and dense[1].flags.writeable):
+    if not all(v.flags.carray for v in drive):
+        drive = tuple(v if v.flags.carray else v.copy() for v in drive)
+    if not (dense[0].flags.carray and dense[1].flags.carray):
         dense = dense[0].copy(), dense[1].copy()
     return _solve(g, prepared.lines, prepared.ends, drive, dense, change, start, out, settings)
 

@@ -1,15 +1,18 @@
 """Measured data as values: current-voltage loops and pulse trains, read from CSV files.
 
 A column's name ends with its unit: ``voltage_V``, ``current_uA``, ``time_ms``, ``amplitude_V``,
-``width_ns``, ``conductance_uS`` or ``resistance_kohm``.
+``width_ns``, ``conductance_uS`` or ``resistance_kohm``; ``Voltage (V)``, ``Voltage [V]`` and ``Voltage/V`` are the same. Commas,
+semicolons or tabs stand between the columns; where it is no comma, numbers may have decimal commas.
 """
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,12 +20,18 @@ from cosim.devices.base import FloatArray
 from cosim.errors import FitError, InputError, UnitError
 from cosim.units import parse
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SAMPLES, _PULSES = 8, 3
+"""Fewest samples of a loop and pulses of a train that say anything of a device."""
 _OUTER = 0.03
 """Part of the samples whose chord resistance is taken for noise."""
 _COLUMNS = {
     "voltage": "V", "current": "A", "time": "s", "amplitude": "V", "width": "s",
     "conductance": "S", "resistance": "ohm", "jump": "S",
 }  # fmt: skip
+_TITLE = re.compile(r"\s*(?P<name>[A-Za-z]+)\s*(?:[_/(\[]\s*(?P<unit>[^)\]]*?)\s*[)\]]?)?\s*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +50,8 @@ class Loop:
     periodic: bool = True
 
     def __post_init__(self) -> None:
-        if self.drive.shape != self.current.shape or self.drive.ndim != 1 or len(self.drive) < 8:
-            raise FitError(f"{self.name}: a loop needs at least 8 samples of voltage and current")
+        if self.drive.shape != self.current.shape or self.drive.ndim != 1 or len(self.drive) < _SAMPLES:
+            raise FitError(f"{self.name}: a loop needs at least {_SAMPLES} samples of voltage and current")
         if not (np.all(np.isfinite(self.drive)) and np.all(np.isfinite(self.current))):
             raise FitError(f"{self.name}: every voltage and current must be finite")
         if not 0 < self.interval < float("inf") or not 0 <= self.series < float("inf"):
@@ -88,11 +97,18 @@ class PulseTrain:
     start: float
 
     def __post_init__(self) -> None:
-        if not self.amplitude.shape == self.width.shape == self.conductance.shape or len(self.amplitude) < 3:
-            raise FitError(f"{self.name}: a pulse train needs at least 3 pulses")
-        good = np.isfinite(self.amplitude) & (self.width > 0) & (self.conductance > 0)
-        if not np.all(good) or not self.start > 0:
-            raise FitError(f"{self.name}: widths and conductances must be above zero and amplitudes finite")
+        if (
+            not self.amplitude.shape == self.width.shape == self.conductance.shape
+            or len(self.amplitude) < _PULSES
+        ):
+            raise FitError(f"{self.name}: a pulse train needs at least {_PULSES} pulses")
+        good = np.isfinite(self.amplitude)
+        for values in (self.width, self.conductance):
+            good &= np.isfinite(values) & (values > 0)
+        if not np.all(good) or not 0 < self.start < float("inf"):
+            raise FitError(
+                f"{self.name}: widths and conductances must be finite and above zero, and amplitudes finite"
+            )
 
     @property
     def observed(self) -> FloatArray:
@@ -169,40 +185,96 @@ def read_measurement(path: Path, setup: Setup | None = None) -> Measurement:
         return _train(path, columns, setup)
     raise FitError(
         f"{path}: needs columns voltage_V and current_A, or conductance_S with amplitude_V and width_s,"
-        f" each with its unit, but has {', '.join(columns)}"
+        f" each with its unit, but has {', '.join(columns) or 'none of them'}"
     )
 
 
 def read_columns(path: Path) -> Mapping[str, Any]:
     """Return the known columns of a CSV file in SI, ``branch`` as text; raises `FitError` with the file's name."""
+    table = _table(path)
+    found: dict[str, Any] = {}
+    for title in table.columns:
+        named = _TITLE.fullmatch(str(title))
+        name, unit = (named["name"].lower(), named["unit"] or "") if named else ("", "")
+        if name not in (*_COLUMNS, "branch"):
+            continue
+        if name in found:
+            raise FitError(f"{path}: the column {name} stands twice; keep one of them")
+        if name == "branch":
+            found[name] = [str(entry).strip().upper() for entry in table[title]]
+        else:
+            found[name] = _numbers(path, str(title).strip(), table[title]) * _factor(path, title, unit, name)
+    if "resistance" in found:
+        with np.errstate(divide="ignore"):
+            found["conductance"] = 1.0 / found.pop("resistance")
+    return found
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """Return a CSV file as a frame whose columns are as in its header."""
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, comment="#", skipinitialspace=True)
-    except FileNotFoundError:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError:
         raise FitError(f"{path}: there is no such file") from None
-    except (ValueError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise FitError(f"{path}: is no CSV table: {error}") from None
-    found: dict[str, Any] = {}
-    for title in table.columns:
-        name, _, unit = str(title).strip().partition("_")
-        if name == "branch":
-            found[name] = [str(entry).strip().upper() for entry in table[title]]
-            continue
-        if name not in _COLUMNS:
-            continue
-        try:
-            factor = parse(f"1 {unit}", _COLUMNS[name])
-            found[name] = np.asarray(table[title], dtype=np.float64) * factor
-        except (InputError, ValueError) as error:
-            raise FitError(f"{path}: column {title}: {error}") from None
-    if "resistance" in found:
-        found["conductance"] = 1.0 / found.pop("resistance")
-    return found
+    except UnicodeDecodeError:
+        raise FitError(f"{path}: is no CSV table, which must be UTF-8 text") from None
+    header, _, rows = "\n".join(
+        line for line in text.splitlines() if line.partition("#")[0].strip()
+    ).partition("\n")
+    separator = next((mark for mark in "\t;" if mark in header), ",")
+    decimal = "," if separator != "," and "," in rows and "." not in rows else "."
+    for number, row in enumerate(rows.splitlines(), 1):
+        entries = row.partition("#")[0].rstrip().rstrip(separator).count(separator)
+        if entries > header.rstrip().count(separator):
+            raise FitError(f"{path}: row {number} has more entries than the header '{header}' has names")
+    try:
+        return pd.read_csv(
+            io.StringIO(f"{header}\n{rows}"), comment="#", skipinitialspace=True, sep=separator, decimal=decimal,
+            usecols=range(header.count(separator) + 1), index_col=False,
+        )  # fmt: skip
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise FitError(f"{path}: is no table of columns with '{separator}' between them: {reason}") from None
+
+
+def _factor(path: Path, title: str, unit: str, name: str) -> float:
+    """Return the factor from the unit in the title of a column to SI."""
+    try:
+        return parse(f"1 {unit}", _COLUMNS[name])
+    except InputError:
+        si = _COLUMNS[name]
+        raise FitError(
+            f"{path}: column {title.strip()}: the name must end with a unit of {si}, such as {name}_{si} or {name}_u{si}, not '{unit}'"
+        ) from None
+
+
+def _numbers(path: Path, title: str, entries: pd.Series[Any]) -> FloatArray:
+    """Return a column as numbers; an empty entry is NaN."""
+    try:
+        return np.asarray(entries, dtype=np.float64)
+    except ValueError:
+        for number, entry in enumerate(entries, 1):
+            try:
+                float(entry)
+            except ValueError:
+                raise FitError(
+                    f"{path}: column {title} must hold numbers, but has '{entry}' in row {number}"
+                ) from None
+        raise
 
 
 def _loop(path: Path, columns: Mapping[str, Any], setup: Setup) -> Loop:
     voltage, current = columns["voltage"], columns["current"]
+    if len(voltage) < _SAMPLES:
+        raise FitError(
+            f"{path}: a loop needs at least {_SAMPLES} samples of voltage and current, not {len(voltage)}"
+        )
+    for name in {"voltage", "current", "time"} & set(columns):
+        if not np.all(np.isfinite(columns[name])):
+            row = int(np.flatnonzero(~np.isfinite(columns[name]))[0]) + 1
+            raise FitError(f"{path}: every {name} must be a finite number, but row {row} has none")
     drive = voltage + setup.series * current if setup.across == "device" else voltage
     if setup.amplitude is not None:
         drive = _sine(drive, setup.amplitude)
@@ -229,6 +301,10 @@ def _sine(drive: FloatArray, amplitude: float) -> FloatArray:
 
 def _train(path: Path, columns: Mapping[str, Any], setup: Setup) -> PulseTrain:
     conductance = columns["conductance"]
+    if len(conductance) < _PULSES + 1:
+        raise FitError(
+            f"{path}: a pulse train needs a start and at least {_PULSES} pulses, not {len(conductance)} rows"
+        )
     if {"amplitude", "width"} <= set(columns):
         amplitude, width = columns["amplitude"], columns["width"]
     elif "branch" in columns and setup.set_pulse and setup.reset_pulse:

@@ -13,6 +13,7 @@ from cosim.devices.base import DeviceModel
 from cosim.devices.forming import Formable, Forming
 from cosim.devices.registry import find, find_preset, models, presets, unknown
 from cosim.errors import InputError
+from cosim.scenario.sentences import sentence_of
 from cosim.units import Marker, quantity_text
 
 
@@ -152,7 +153,7 @@ def _read_parameters(model: type[Any], given: Mapping[str, object], place: str =
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        sentence = str(first.get("ctx", {}).get("error", first["msg"]))
+        sentence = str(first.get("ctx", {}).get("error") or sentence_of(first))
         prefix = f"{place}.{key}: " if key else ""
         raise InputError(prefix + sentence) from None
     return {key: getattr(parsed, key) for key in given}

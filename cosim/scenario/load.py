@@ -22,7 +22,8 @@ from cosim.scenario.devices import device_files
 from cosim.scenario.hardware_presets import with_presets
 from cosim.scenario.places import Document, KeyPath, merged, read_document, with_override
 from cosim.scenario.schema import BackendSection, KtramScenarioSection, ScenarioSection
-from cosim.scenario.table import NAME, RANDOM
+from cosim.scenario.sentences import sentence_of
+from cosim.scenario.table import RANDOM
 
 _OWNED = re.compile(r"^[\w ]+\.(\w+(?:\.\w+)*): (.*)$", re.DOTALL)
 
@@ -295,16 +296,7 @@ def _sentence(item: Any, document: Document) -> tuple[KeyPath, str]:
     problem = item.get("ctx", {}).get("error")
     if problem is not None:
         return _owned(str(problem), path, document)
-    return path, _rule(item) if kind == "too_short" else f"{_rule(item)}, {_found(item.get('input'))}"
-
-
-def _found(given: Any) -> str:
-    """Return what was given, in words."""
-    if given is None:
-        return "but it is empty"
-    if isinstance(given, (dict, list)):
-        return "not a list" if isinstance(given, list) else "not a mapping"
-    return f"not {given!r}"
+    return path, sentence_of(item)
 
 
 def _owned(text: str, path: KeyPath, document: Document) -> tuple[KeyPath, str]:
@@ -363,35 +355,3 @@ def _resolve(node: Any, schema: Any) -> Any:
         else:
             return node
     return {}
-
-
-def _rule(item: Any) -> str:
-    context = item.get("ctx", {})
-    kind = item["type"]
-    rules = {
-        "int_parsing": "must be a whole number", "int_type": "must be a whole number",
-        "int_from_float": "must be a whole number", "float_parsing": "must be a number",
-        "float_type": "must be a number", "finite_number": "must be a finite number", "string_type": "must be text", "list_type": "must be a list",
-        "dict_type": "must be a mapping of keys", "model_type": "must be a mapping of keys",
-        "dataclass_type": "must be a mapping of keys", "bool_parsing": "must be true or false",
-        "tuple_type": "must be a pair such as [0 V, 0.2 V]",
-        "too_short": f"must have at least {context.get('min_length', 1)} entry",
-    }  # fmt: skip
-    if kind in rules:
-        return rules[kind]
-    if kind == "literal_error":
-        return f"must be {context['expected']}"
-    if kind.startswith(("greater_than", "less_than")):
-        words = {
-            "greater_than": "above",
-            "greater_than_equal": "at least",
-            "less_than": "below",
-            "less_than_equal": "at most",
-        }
-        limit = next(iter(context.values()))
-        return f"must be {words[kind]} {limit:g}"
-    if kind == "string_pattern_mismatch" and context.get("pattern") != NAME:
-        return "must be a name of letters, digits, dots, dashes and underscores that starts with a letter or a digit"
-    if kind == "string_pattern_mismatch":
-        return "must be a name of letters, digits and underscores that starts with a letter"
-    return str(item["msg"]).lower()

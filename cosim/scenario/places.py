@@ -162,16 +162,23 @@ def with_override(document: Document, text: str) -> Document:
             "--set", "", f"must have the form KEY=VALUE, not '{text}'; write for example hardware.adc.bits=6"
         )
     path: KeyPath = tuple(int(part) if part.isdigit() else part for part in key.strip().split("."))
+    if "" in path:
+        raise ScenarioError(
+            "--set", key, "has an empty part; give the path of an entry, such as hardware.adc.bits"
+        )
     try:
-        value = YAML(typ="safe", pure=True).load(raw)
+        value = _value(YAML(typ="safe", pure=True).load(raw))
     except YAMLError:
         raise ScenarioError("--set", key, f"'{raw}' is not a YAML value") from None
     node: Any = document.values
-    for part in path[:-1]:
+    for depth, part in enumerate(path[:-1], 1):
         if isinstance(node, list) and isinstance(part, int) and part < len(node):
             node = node[part]
         elif isinstance(node, dict):
-            node = node.setdefault(part, {})
+            if part not in node:
+                node[part] = {}
+                document.places[path[:depth]] = "--set"
+            node = node[part]
         else:
             raise ScenarioError(
                 "--set", key, f"'{part}' leads nowhere; give the path of an entry as in the file"
@@ -183,5 +190,16 @@ def with_override(document: Document, text: str) -> Document:
         raise ScenarioError(
             "--set", key, f"'{last}' leads nowhere; give the path of an entry as in the file"
         ) from None
+    for replaced in [known for known in document.places if known[: len(path)] == path]:
+        del document.places[replaced]
     document.places[path] = "--set"
     return document
+
+
+def _value(node: Any) -> Any:
+    """Return a YAML value made of the types of a scenario: what has another one (a date) as text."""
+    if isinstance(node, dict):
+        return {str(key): _value(entry) for key, entry in node.items()}
+    if isinstance(node, list):
+        return [_value(entry) for entry in node]
+    return node if node is None or isinstance(node, bool | int | float | str) else str(node)

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.crossbar.lines import FloatArray, LineSolution, LineSystem, numba_available, solve_lines
+from cosim.crossbar.lines import (
+    NO_DENSE,
+    NO_START,
+    FloatArray,
+    LineSolution,
+    LineSystem,
+    find_kernel,
+    numba_available,
+    run_kernel,
+    solve_lines,
+)
 from cosim.crossbar.nodal import solve_lines_nodal
 from cosim.errors import CrossbarError
 
@@ -173,6 +183,12 @@ class TestAgainstReference:
         solve_lines(
             system, np.asfortranarray(g), v, 0, start=before, tolerance=np.float64(1e-9), kernel="numba"
         )
+        batch = np.ones((4, 1))[::2]  # not in C order, as a choice of columns may leave it
+        assert not batch.flags.carray
+        run_kernel(
+            system, np.full((1, 1), 1e-3), (2,), (batch,) * 4, (NO_DENSE, NO_DENSE), (NO_START, NO_DENSE), find_kernel("numba"),
+            (0, True, 1e-10, 1e-9, 10),
+        )  # fmt: skip
         # other compiled code may have called the kernel with types of its own before, so count from here
         assert len(pcg_numba._solve.signatures) == compiled  # type: ignore[attr-defined]
 

@@ -68,6 +68,15 @@ def test_merge(tmp_path: Path) -> None:
     assert base.values["b"]["c"] == ["x", {"d": 2}]
 
 
+def test_what_an_override_replaces_has_no_place_in_the_file(tmp_path: Path) -> None:
+    made = with_override(document(tmp_path), "b={e: [{g: 3}], when: 2026-01-01}")
+    assert made.place(("b", "e", 0, "g")) == "--set"
+    assert made.value(("b", "when")) == "2026-01-01"
+    assert with_override(made, "c.new.part=1").place(("c", "new")) == "--set"
+    with pytest.raises(ScenarioError, match=r"^--set: b\.\.e: has an empty part; give the path of an entry"):
+        with_override(made, "b..e=1")
+
+
 def test_override(tmp_path: Path) -> None:
     made = with_override(document(tmp_path), "b.e.0.g=2 %")
     assert made.value(("b", "e", 0, "g")) == "2 %"
