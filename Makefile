@@ -69,7 +69,8 @@ accept-spice: setup
 
 accept-fit: setup
 	$(BIN)/python benchmarks/fits.py --accept
-	$(BIN)/python -m pytest tests/fit tests/docs/test_fitting_page.py
+	$(BIN)/python benchmarks/noisy_reads.py --accept
+	$(BIN)/python -m pytest tests/fit tests/docs/test_fitting_page.py tests/docs/test_validation_page.py tests/devices/test_read_noise.py tests/components/test_noisy_reads.py
 
 accept-programming: setup
 	$(BIN)/python benchmarks/programming.py --accept
@@ -77,6 +78,7 @@ accept-programming: setup
 
 accept-feedback: setup
 	$(BIN)/python benchmarks/lockstep.py --accept
+	$(BIN)/python benchmarks/stops.py --accept
 	$(BIN)/python -m pytest -m acceptance tests/backends/test_stops.py
 
 accept-ktram: setup
@@ -86,7 +88,7 @@ accept-ktram: setup
 
 accept-ktram-physical: setup
 	$(BIN)/python benchmarks/ktram_physical.py --accept
-	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram/test_circuit.py tests/ktram/test_circuit_learning.py
+	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram/test_circuit.py tests/ktram/test_lane_capacitance.py tests/ktram/test_circuit_learning.py
 
 accept-devices: setup
 	$(BIN)/python benchmarks/devices.py --accept
@@ -102,6 +104,7 @@ docs-generate: setup
 	$(BIN)/python docs/generate_devices.py
 	$(BIN)/python docs/generate_support.py
 	$(BIN)/python docs/generate_plots.py
+	$(BIN)/python docs/generate_validation.py
 
 docs: setup
 	$(BIN)/python -m mkdocs build --strict --quiet

@@ -95,7 +95,7 @@ def products(count: int, device: str) -> None:
     moved = float(np.abs(made.tiles["t0"].state - system(128, Adc(), device=device).tiles["t0"].state).mean())
     print(
         ran - began, done - ran, memory, made.trace.end_fs, len(made.trace.phases), groups.get("groups", 1),
-        groups.get("largest_change", 0.0), moved if DEVICES[device][0].moves else 0.0,
+        groups.get("largest_change", 0.0), moved if DEVICES[device][0].moves else 0.0, time.process_time(),
     )  # fmt: skip
 
 
@@ -184,10 +184,10 @@ def many(device: str, count: int) -> list[tuple[str, float, str, bool]]:
     """Run the products on a tile of a device and print what they took; returns the bars."""
     command = [sys.executable, __file__, "--only-products", device, "--products", str(count)]
     words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    run, report, memory, end, phases, groups, change, moved = (float(word) for word in words)
+    run, report, memory, end, phases, groups, change, moved, processor = (float(word) for word in words)
     print(
         f"{count} products, 128x128 {device}, wires, 8 bits in series, 16 ADCs: run {run:.1f} s, sums and summary"
-        f" {report:.1f} s, {phases:.0f} array phases in {groups:.0f} groups, largest change of a current in one {change:.2%},"
+        f" {report:.1f} s ({processor:.1f} s of processors, start included), {phases:.0f} array phases in {groups:.0f} groups, largest change of a current in one {change:.2%},"
         f" mean change of state {moved:.2e}, {end / 1e15:.6g} s of event time, {memory:.0f} MB"
     )
     bars = [

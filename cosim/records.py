@@ -385,9 +385,9 @@ class Table:
                 columns[field[:-3] + "_s"] = whole.astype(np.int64)
                 columns[field] = part.astype(np.int64)
             elif values and isinstance(values[0], str):
-                number: dict[str, int] = {}
-                codes = [number.setdefault(value, len(number)) for value in values]
-                columns[field] = np.array(codes, dtype=np.uint16 if len(number) < 1 << 16 else np.int64)
+                number = {value: k for k, value in enumerate(dict.fromkeys(values))}
+                kind = np.uint16 if len(number) < 1 << 16 else np.int64
+                columns[field] = np.fromiter(map(number.__getitem__, values), kind, len(values))
                 columns[field + "@"] = np.array(list(number))
             else:
                 columns[field] = np.array(values)

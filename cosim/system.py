@@ -361,9 +361,12 @@ class Read(Operation):
                 answer_together(tile, job, self.group_change) for tile, job in zip(tiles, jobs, strict=True)
             ]
         results = [self._empty(job) for job in jobs]
-        before = [tile.over_compliance for tile in tiles]
+        before = [(tile.over_compliance, tile.beyond_swing) for tile in tiles]
         yield from self._run(system, index, tiles, jobs, results)
-        exceeded = [tile.over_compliance - count for tile, count in zip(tiles, before, strict=True)]
+        exceeded = (
+            sum(tile.over_compliance - count for tile, (count, _) in zip(tiles, before, strict=True)),
+            sum(tile.beyond_swing - count for tile, (_, count) in zip(tiles, before, strict=True)),
+        )
         self._record_conversions(system, index, results)
         system.trace.works[index] = Work(
             len(voltage), self.inputs.shape[1], self._outputs(jobs), self.coding, jobs[0].coded.phases
@@ -476,7 +479,7 @@ class Read(Operation):
         voltage: FloatArray,
         jobs: Sequence[Multiplication],
         results: Sequence[Products],
-        exceeded: Sequence[int],
+        exceeded: tuple[int, int],
     ) -> Details:
         values = self._results(voltage, tuple(result.currents for result in results))
         ideal = self._results(voltage, self._ideal(system, voltage)) if self.exact is None else self.exact
@@ -494,7 +497,13 @@ class Read(Operation):
         if any(job.path.sense.kind == "comparator" for job in jobs):
             outcomes["metastable"] = sum(result.metastable for result in results)
         if any(system.tiles[name].periphery.driver.compliance is not None for name in self.tiles):
-            outcomes["over_compliance"] = sum(exceeded)
+            outcomes["over_compliance"] = exceeded[0]
+        if any(job.path.sense.swing is not None for job in jobs):
+            outcomes["sense_saturated"] = exceeded[1]
+            if exceeded[1]:
+                system.trace.warn(
+                    f"operation {index}: {exceeded[1]} samples beyond the swing of their sense circuits"
+                )
         grouped = {
             name: job.answered.report()
             for name, job in zip(self.tiles, jobs, strict=True)

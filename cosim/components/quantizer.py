@@ -8,7 +8,8 @@ The transition from code c - 1 to c lies at ``c - 1/2 + e_c`` LSB with
 
 where tri rises linearly from 0 at the ends to 1 at mid-scale. Code widths then alternate between
 1 + s + a and 1 + s - a on the rising half (s = 2b/(2^B - 2) is the slope of the bow, -s on the falling half), so
-the end-point INL peaks at b + a/2 and the DNL at a + s: a and b follow from the two peaks that were set.
+the end-point INL peaks at b + a/2 and the DNL at a + s: a and b follow from the two peaks that were set. Two bits have
+one transition between the ends: its shift is INL and DNL at once, and takes the larger one.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ def transitions(bits: int, inl: float, dnl: float) -> FloatArray:
     count = (1 << bits) - 1
     number = np.arange(1, count + 1, dtype=np.float64)
     result = number - 0.5
-    if count >= 3 and (inl or dnl):
+    if count == 3:
+        result[1] += max(inl, dnl)
+    elif count > 3 and (inl or dnl):
         slope = max((2 * inl - dnl) / (count - 2), 0.0)
         ripple = max(dnl - slope, 0.0)
         bow = max(inl - ripple / 2, 0.0)

@@ -218,7 +218,9 @@ def _codes(lane: Lane, current: FloatArray, starts: Sequence[int]) -> Codes:
     def convert(
         part: FloatArray, noise: np.random.Generator | None, dither: np.random.Generator | None
     ) -> Codes:
-        voltage = sense.output(part, timing.window_s, noise) + path.offsets(0, path.outputs)
+        voltage = tile.within_swing(
+            sense, sense.output(part, timing.window_s, noise) + path.offsets(0, path.outputs)
+        )
         if sense.hold_leakage:
             voltage = sense.held(voltage, held)
         return adc.convert(voltage, span.low, span.high, dither)

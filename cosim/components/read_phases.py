@@ -74,7 +74,7 @@ def adc_range(
     if not isinstance(adc.range, str):
         return AdcRange(adc.range[0], adc.range[1], calibrated=False)
     gain = path.sense.transfer(read_timing(tile, path).window_s if window_s is None else window_s)
-    low, high = adc.calibration.span(np.asarray(currents) * gain)
+    low, high = adc.calibration.span(path.sense.limited(np.asarray(currents) * gain))
     high = np.where(high > low, high, low + gain * 1e-9)
     if not high.ndim:
         return AdcRange(float(low), float(high), calibrated=True)

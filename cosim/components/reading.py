@@ -79,7 +79,9 @@ def convert(
     """
     adc, sense = path.adc, path.sense
     rng = tile.draws(path.component("sense")) if sense.random else None
-    voltage = sense.output(currents, timing.window_s, rng) + path.offsets(column, len(currents))
+    voltage = tile.within_swing(
+        sense, sense.output(currents, timing.window_s, rng) + path.offsets(column, len(currents))
+    )
     sampled = tile.now - timing.fall
     if sense.kind == "comparator":
         codes, unsure = sense.decide(voltage, rng)

@@ -129,6 +129,11 @@ class Sense:
     supply: Volt = quantity(
         0.8, source="MNSIM 2.0, sense amplifier at 28 nm, 0.8 V", doc="supply of the output stage"
     )
+    swing: Volt | None = quantity(
+        None,
+        source=_NONE,
+        doc="largest output of either sign; an output beyond it is clipped and counted, and no current is changed",
+    )
     threshold: Volt = quantity(0.1, source="cosim: 10 uA at the default gain", doc="of a comparator")
     time_constant: Second = quantity(
         20e-12, source="cosim: regeneration of a 28 nm latch, order of magnitude", doc="of a comparator"
@@ -160,6 +165,9 @@ class Sense:
             "time_constant", "resolve_time",
         ):  # fmt: skip
             check(getattr(self, name) > 0, "sense", name, "above zero", getattr(self, name))
+        check(self.swing is None or self.swing > 0, "sense", "swing", "above zero", self.swing)
+        known = "tia, integrator, current-mirror or voltage-divider where swing is given"
+        check(self.swing is None or self.kind != "comparator", "sense", "kind", known, self.kind)
         if not isinstance(self.settling, str):
             check(self.settling > 0, "sense", "settling", "above zero", self.settling)
         if self.self_timed:
@@ -200,6 +208,10 @@ class Sense:
         if errors.noise and rng is not None:
             voltage = voltage + errors.noise * rng.standard_normal(voltage.shape)
         return voltage
+
+    def limited(self, voltage: FloatArray) -> FloatArray:
+        """Return outputs [V] as far as the circuit can swing."""
+        return voltage if self.swing is None else np.clip(voltage, -self.swing, self.swing)
 
     def held(self, voltage: FloatArray, time_s: FloatArray) -> FloatArray:
         """Return sampled voltages [V] after they were held for a time [s]: leakage draws them towards 0 V."""

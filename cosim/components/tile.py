@@ -135,7 +135,7 @@ class Tile:
         self.transposed = self._transposed_path()
         self._turn = Turn(environment)
         self._last_fs = int(environment.now)
-        self.over_compliance = 0
+        self.over_compliance = self.beyond_swing = 0
         self._seed = stream_seed(seed, f"tiles/{name}/phases")
         self._draws: dict[str, int] = {}
         self._c2c = self.variation.of_phases(network.arrays[0].device)
@@ -329,6 +329,12 @@ class Tile:
     def idle_fs(self) -> int:
         """Time since the end of the last phase [fs]."""
         return self.now - self._last_fs
+
+    def within_swing(self, sense: Sense, voltage: FloatArray) -> FloatArray:
+        """Return outputs of a sense circuit [V] as far as it can swing, and count those beyond."""
+        limited = sense.limited(voltage)
+        self.beyond_swing += int(np.count_nonzero(limited != voltage))
+        return limited
 
     def rests_from(self, end_fs: int) -> None:
         """Let the cells be at 0 V from the end of a phase on [fs]."""

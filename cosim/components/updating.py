@@ -17,6 +17,7 @@ Source: T. Gokmen, Y. Vlasov, Frontiers in Neuroscience 10:333 (2016), stochasti
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Literal
 
 import numpy as np
@@ -28,7 +29,6 @@ from cosim.components.tile import Tile
 from cosim.components.write_verify import ProgrammingPulse
 from cosim.crossbar.drive import GroupedDrives, Phase, Waveform, level, pulse
 from cosim.devices.base import FloatArray
-from cosim.records import PulseRecord
 from cosim.units import femtoseconds, seconds
 
 Trains = Literal["stochastic", "deterministic"]
@@ -126,7 +126,7 @@ def _slot(tile: Tile, operation: int, job: OuterProduct, rising: bool, rows: Mas
     before, g_before, start = tile.state, tile.conductance(), tile.now
     phase, cells = Phase("write", rise + width + fall, drives), np.argwhere(np.outer(rows, columns))
     origin = "driver.rise + pulse width + driver.fall"
-    programmed = [(row, column) for row, column in cells.tolist()]
+    programmed = [(row, column) for row, column in cells.tolist()] if tile.ageing is not None else []
     index, _ = yield from tile.run_phase(operation, phase, origin, programmed=programmed)
     charging_energy(tile, operation, index, drives, "write")
     _record(tile, (operation, index, start), rising, cells, spec, (before, g_before))
@@ -143,17 +143,19 @@ def _record(
 ) -> None:
     """Append a record for each cell that has had the full amplitude; ``place``: operation, phase, start [fs]."""
     operation, index, start = place
-    array, state, conductance = tile.array, _first(tile.state), tile.conductance()
-    old = _first(before[0])
-    for row, column in cells.tolist():
-        line = str((array.left or ())[row] if rising else (array.bottom or ())[column])
-        at = row, column
-        tile.trace.pulses.append(
-            PulseRecord(
-                operation, index, start, tile.name, row, column, line, spec.amplitude, spec.width, float(old[at]),
-                float(state[at]), float(before[1][at]), float(conductance[at]),
+    array, (rows, columns) = tile.array, cells.T
+    names = (array.left if rising else array.bottom) or ()
+    of_cells = (_first(before[0]), _first(tile.state), before[1], tile.conductance())
+    tile.trace.pulses.append_rows(
+        list(
+            zip(
+                repeat(operation), repeat(index), repeat(start), repeat(tile.name), rows.tolist(), columns.tolist(),
+                [names[line] for line in (rows if rising else columns).tolist()], repeat(spec.amplitude),
+                repeat(spec.width), *(values[rows, columns].tolist() for values in of_cells),
+                strict=False,
             )
-        )  # fmt: skip
+        )
+    )  # fmt: skip
 
 
 def _first(state: FloatArray) -> FloatArray:

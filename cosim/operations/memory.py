@@ -97,7 +97,7 @@ def sense_margins(
     path: ReadPath, currents: FloatArray, stored: Bits, threshold: float, window_s: float
 ) -> FloatArray:
     """Return how far each output lies on the right side of the threshold [V], noise left out; negative: wrong."""
-    output = path.sense.output(currents, window_s, None) + path.offsets(0, path.outputs)
+    output = path.sense.limited(path.sense.output(currents, window_s, None) + path.offsets(0, path.outputs))
     offset = path.sense.errors.offset if path.sense.kind == "comparator" else 0.0
     margin: FloatArray = np.where(stored == 1, 1.0, -1.0) * (output - threshold - offset)
     return margin

@@ -103,6 +103,13 @@ def test_nonlinearity_by_the_histogram_is_what_was_set(bits: int, inl: float, dn
     assert np.abs(measured_dnl).max() == pytest.approx(max(dnl, slope), abs=0.05)
 
 
+@pytest.mark.parametrize(("inl", "dnl"), [(0.3, 0.0), (0.0, 0.4), (0.5, 0.9)])
+def test_two_bits_have_one_transition_to_shift(inl: float, dnl: float) -> None:
+    """Codes 1 and 2 are as much wider and narrower as the transition between them is moved: INL and DNL are one figure."""
+    for measured in histogram(2, ConverterErrors(inl=inl, dnl=dnl)):
+        assert np.abs(measured).max() == pytest.approx(max(inl, dnl), abs=0.01)
+
+
 def test_offset_and_gain_do_not_bend() -> None:
     dnl, inl = histogram(8, ConverterErrors(offset=3.0, gain=-0.02))
     assert np.abs(dnl).max() < 0.02

@@ -92,7 +92,7 @@ def same(first: System, second: System) -> None:
         hardware(adc=Adc(count=20)),
         hardware(adc=Adc(bits=6, count=2, errors=ConverterErrors(noise=1e-3, dither="triangular", inl=0.5))),
         hardware(sense=Sense(kind="integrator", hold_leakage=1e-12, errors=SenseErrors(noise=1e-4, mismatch=1e-3))),
-        hardware(sense=Sense(kind="voltage-divider", gain=2e3)),
+        hardware(sense=Sense(kind="voltage-divider", gain=2e3, swing=0.01)),
     ],
     ids=["plain", "mux", "pipeline", "ideal", "more than columns", "noise", "integrator", "divider"],
 )  # fmt: skip

@@ -1,0 +1,36 @@
+"""The page on measured devices: its tables are those of the stored figures, and every figure is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def generator() -> Any:
+    spec = importlib.util.spec_from_file_location("generate_validation", DOCS / "generate_validation.py")
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+PAGE = generator()
+FITS = PAGE.benchmark()
+STORED = json.loads(FITS.STORED.read_text())
+
+
+def test_tables_are_those_of_the_stored_figures() -> None:
+    text = PAGE.PAGE.read_text()
+    assert text == PAGE.page(text), "run make docs-generate"
+
+
+def test_every_model_has_every_figure() -> None:
+    assert list(STORED) == list(FITS.MODELS)
+    for entry in STORED.values():
+        for kind in ("own", "device", "two", "other"):
+            assert len(entry["errors"][kind]) == 18
