@@ -88,7 +88,7 @@ accept-ktram: setup
 
 accept-ktram-physical: setup
 	$(BIN)/python benchmarks/ktram_physical.py --accept
-	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram/test_circuit.py tests/ktram/test_circuit_learning.py
+	$(BIN)/python -m pytest -m acceptance -s -n0 tests/ktram/test_circuit.py tests/ktram/test_lane_capacitance.py tests/ktram/test_circuit_learning.py
 
 accept-devices: setup
 	$(BIN)/python benchmarks/devices.py --accept

@@ -40,6 +40,21 @@ def test_sneak_paths_of_uniform_floating_arrays(size: int, total: float, share: 
     assert 5e-4 / record.rail_current == pytest.approx(share, rel=1e-9)
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (2, 7), (1, 6), (6, 1)])
+@pytest.mark.parametrize("topology", ["2-1", "1-2"])
+def test_sneak_paths_of_arrays_that_are_not_square(shape: tuple[int, int], topology: str) -> None:
+    """All seen is G R C / (R + C - 1): C - 1 cells of the row, (R - 1)(C - 1) others, R - 1 of the column in series."""
+    rows, columns = shape
+    core = core_of(shape, 1, "rs", topology=topology)
+    core.state[:] = 5e-4
+    core.evaluate((rows * columns // 2,), "FZ")
+    record = core.lane(0).record
+    assert record is not None
+    sides = 1 if topology == "2-1" else 2  # in 1-2 the rail feeds both sides
+    seen = sides * 5e-4 * rows * columns / (rows + columns - 1)
+    assert record.rail_current == pytest.approx(1.0 * seen, rel=1e-9)
+
+
 @pytest.mark.parametrize("topology", ["2-1", "1-2"])
 @pytest.mark.parametrize("model", ["byte", "float", "rs", "mss"])
 def test_one_row_has_no_sneak_path(model: str, topology: str) -> None:

@@ -104,6 +104,33 @@ def test_physical_and_spice_agree(model: str, circuit: LaneCircuit, topology: st
     cores[1].fidelity.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.acceptance
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("topology", ["2-1", "1-2"])
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("model", ["byte", "float", "rs", "mss"])
+def test_print_charged_lanes_against_spice(model: str, size: int, topology: str) -> None:
+    """Four spaces with wires and capacitance everywhere, strobes after two time constants."""
+    cores = [
+        core_of((size, size), 4, model, name, circuit=WIRED, topology=topology)
+        for name in ("physical", "spice")
+    ]
+    lines = [Timeline(core, Controller(settle_floor=1e-12, settle_constants=2.0)) for core in cores]
+    z = tuple(np.random.default_rng(3).integers(0, size * size, 4).tolist())
+    for timeline in lines:
+        timeline.run({0: in_turn([Pulse(z, name) for name in ("FF", "RU", "FFLV", "RH", "FF", "FA")])})
+    span = 1.0 if model == "mss" else cores[0].law.g_max
+    y = max(abs(one["y"] - other["y"]) for one, other in zip(rows(lines[0]), rows(lines[1]), strict=True))
+    state = np.abs(cores[0].state.astype(float) - cores[1].state.astype(float)).max() / span
+    print(  # noqa: T201
+        f"{topology} 4 spaces of {size}x{size} {model:<5}, charged: y differs by {y:.1e} (bar 1e-3), "
+        f"states by {state:.1e} of range (bar 2e-3)"
+    )
+    cores[1].fidelity.close()  # type: ignore[attr-defined]
+    assert y < 1e-3
+    assert state < 2e-3
+
+
 def test_a_charged_pair_without_a_controller_has_settled() -> None:
     """Plain evaluation strobes after five time constants."""
     slow = LaneCircuit(node_capacitance=1e-12)

@@ -50,6 +50,21 @@ def test_four_lanes_share_two_comparators() -> None:
     assert busy == sorted([(4, 24), (24, 44), (44, 64), (64, 84)] * 2)
 
 
+def test_five_lanes_share_three_comparators() -> None:
+    """(FF, RU) twice in ns: strobes at 4, lanes 0 to 2 are decided 4-24, lanes 3 and 4 24-44; RU 24-36 and 44-56.
+
+    Second FF: lanes 0 to 2 strobe at 38, where one comparator is free: lane 0 38-58, lanes 1 and 2 44-64. RU 58-70 and
+    64-76. Lanes 3 and 4 strobe at 58: lane 3 58-78, lane 4 64-84, RU 78-90 and 84-96.
+    """
+    timeline = Timeline(core_of(5), Controller(comparators=3, **SHORT))
+    z = (1, None, 6)
+    timeline.run({lane: in_turn([Pulse(z, name) for name in ("FF", "RU") * 2]) for lane in range(5)})
+    ends = {lane: [row["end_fs"] // NS for row in rows(timeline) if row["lane"] == lane] for lane in range(5)}
+    assert [ends[lane][3] for lane in range(5)] == [70, 76, 76, 90, 96]
+    assert [ends[lane][1] for lane in range(5)] == [36, 36, 36, 56, 56]
+    assert timeline.now_fs == 96 * NS
+
+
 def test_one_address_bus_and_one_pair_of_rails_serve_lanes_one_after_the_other() -> None:
     """Two lanes: selects 0-2 and 2-4; rails 2-14 and 14-26."""
     timeline = Timeline(core_of(2), Controller(buses=1, rails=1, **SHORT))
