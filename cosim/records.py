@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.errors import InputError
 from cosim.units import FEMTOSECONDS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -476,8 +477,11 @@ class Trace:
         )  # fmt: skip
 
     def frame(self, table: str = "phases") -> pd.DataFrame:
-        """Return one table (``phases`` unless named) as a pandas frame."""
-        return {entry.name: entry for entry in self.tables}[table].frame()
+        """Return one table (``phases`` unless named) as a pandas frame; raises `InputError` for one that there is not."""
+        known = {entry.name: entry for entry in self.tables}
+        if table not in known:
+            raise InputError(f"there is no table '{table}' in a trace; there are {', '.join(known)}")
+        return known[table].frame()
 
     def energy(
         self, operation: int, phase: int, tile: str, component: str, kind: str, energy_j: float, formula: str

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cosim import records
+from cosim.errors import InputError
 from cosim.records import BusyRecord, EnergyRecord, Formula, Table, Trace
 
 YEAR_FS = 31_557_600 * 10**15
@@ -90,3 +91,10 @@ def test_trace() -> None:
 def test_records_are_frozen() -> None:
     with pytest.raises(AttributeError):
         busy(1).unit = 3  # type: ignore[misc]
+
+
+def test_a_table_that_there_is_not() -> None:
+    with pytest.raises(
+        InputError, match=r"^there is no table 'nothing' in a trace; there are phases, energies, busy"
+    ):
+        Trace().frame("nothing")

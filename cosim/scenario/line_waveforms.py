@@ -232,7 +232,12 @@ def compare(found: Waveforms, measured: Path, at: str) -> Comparison:
     columns = _read_trace(measured)
     times = columns["time_s"]
     if "voltage_v" in columns:
-        return Comparison(times, found.line(at).at(times), columns["voltage_v"], "V", f"voltage of {at}")
+        computed = found.line(at).at(times)
+        if np.all(np.isnan(computed)):
+            raise InputError(
+                f"the line '{at}' floats at every instant of '{measured}', so there is no voltage to compare"
+            )
+        return Comparison(times, computed, columns["voltage_v"], "V", f"voltage of {at}")
     return Comparison(
         times, _conductance(found.trace, at, times), columns["conductance_s"], "S", f"conductance of {at}"
     )
@@ -253,21 +258,24 @@ def _conductance(trace: Trace, at: str, times_s: FloatArray) -> FloatArray:
 
 def _read_trace(path: Path) -> dict[str, FloatArray]:
     """Return the columns of a measured trace."""
-    if not path.is_file():
-        raise InputError(f"there is no file '{path}'")
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.reader(stream) if row and not row[0].lstrip().startswith("#")]
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError:
+        raise InputError(f"there is no file '{path}'") from None
+    except UnicodeDecodeError:
+        raise InputError(f"'{path}' must be a CSV file, which is UTF-8 text") from None
+    rows = [row for row in csv.reader(text.splitlines()) if row and not row[0].lstrip().startswith("#")]
     names = [name.strip() for name in rows[0]] if rows else []
     if "time_s" not in names or not {"voltage_v", "conductance_s"} & set(names):
         raise InputError(
             f"'{path}' must have the columns time_s and voltage_v or conductance_s, but its first line is '{','.join(names)}'"
         )
     found: dict[str, FloatArray] = {}
-    for index, name in enumerate(names):
+    for name in {"time_s", "voltage_v", "conductance_s"} & set(names):
         try:
-            found[name] = np.array([float(row[index]) for row in rows[1:]])
+            found[name] = np.array([float(row[names.index(name)]) for row in rows[1:]])
         except (ValueError, IndexError):
             raise InputError(f"the column {name} of '{path}' must hold a number in every line") from None
-    if len(found["time_s"]) == 0 or not np.all(np.isfinite(found["time_s"])):
-        raise InputError(f"'{path}' must hold at least one line of finite numbers")
+    if len(rows) == 1 or not all(np.all(np.isfinite(column)) for column in found.values()):
+        raise InputError(f"'{path}' must hold at least one line, and finite numbers only")
     return found

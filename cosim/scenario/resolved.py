@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
+from collections.abc import Iterable
 from typing import Any, get_type_hints
 
 from cosim.devices.base import DeviceModel
@@ -21,11 +23,12 @@ def resolved_yaml(scenario: Scenario, folder: str = "inputs") -> str:
     tree = _section(scenario.section)
     if scenario.section.ktram is not None:
         tree = {key: entry for key, entry in tree.items() if key not in NOT_BESIDE_KTRAM}
+    copies = copied_names(name for _, name in scenario.files())
     for path, name in scenario.files():
         node: Any = tree
         for part in path[:-1]:
             node = node[part]
-        node[path[-1]] = f"{folder}/{copied_name(name)}"
+        node[path[-1]] = f"{folder}/{copies[name]}"
     out = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
@@ -35,9 +38,20 @@ def resolved_yaml(scenario: Scenario, folder: str = "inputs") -> str:
     return "# written by cosim: the scenario with every default\n" + out.getvalue()
 
 
-def copied_name(name: str) -> str:
-    """Return the file name under which a data file is copied into a run's folder."""
-    return name.replace("/", "_")
+def copied_names(names: Iterable[str]) -> dict[str, str]:
+    """Return the names under which data files are copied into a run's folder, a different one for each.
+
+    Files that are copies already keep theirs, so that a run of a resolved scenario has the same copies.
+    """
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        plain = copy = name.removeprefix("inputs/").replace("/", "_")
+        for number in itertools.count(2):
+            if copy not in found.values():
+                break
+            copy = f"{number}_{plain}"
+        found[name] = copy
+    return found
 
 
 def _section(section: Section) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from cosim.errors import CosimError
 from cosim.records import Trace
 from cosim.scenario.build import Backends, Wrap, build
 from cosim.scenario.load import Scenario
-from cosim.scenario.resolved import copied_name, resolved_yaml
+from cosim.scenario.resolved import copied_names, resolved_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,8 +196,8 @@ def _copy_inputs(scenario: Scenario, folder: Path) -> None:
         return
     inputs = folder / "inputs"
     inputs.mkdir(exist_ok=True)
-    for _, name in files:
-        target = inputs / copied_name(name)
+    for name, copy in copied_names(name for _, name in files).items():
+        target = inputs / copy
         source = scenario.path(name)
         if source.resolve() != target.resolve():
             shutil.copyfile(source, target)

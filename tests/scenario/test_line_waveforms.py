@@ -120,13 +120,25 @@ def test_a_measured_conductance_beside_it(tmp_path: Path) -> None:
         ("time_s,conductance_s\n0,1\n", "memory.9.9", r"no pulse went to the cell 'memory\.9\.9'; a cell is named TILE\.ROW\.COLUMN"),
         ("t,v\n0,1\n", "memory.bl0", r"'.*' must have the columns time_s and voltage_v or conductance_s, but its first line is 't,v'"),
         ("time_s,voltage_v\n0,x\n", "memory.bl0", r"the column voltage_v of '.*' must hold a number in every line"),
-        ("time_s,voltage_v\n", "memory.bl0", r"'.*' must hold at least one line of finite numbers"),
+        ("time_s,voltage_v\n", "memory.bl0", r"'.*' must hold at least one line, and finite numbers only"),
+        ("time_s,voltage_v\n0,nan\n", "memory.bl0", r"'.*' must hold at least one line, and finite numbers only"),
     ],
 )  # fmt: skip
 def test_traces_that_do_not_fit(text: str, at: str, sentence: str, tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(InputError, match=f"^{sentence}$"):
         compare(found(), tmp_path / "m.csv", at)
+
+
+def test_other_columns_of_a_trace_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("remark,time_s,voltage_v\nfirst,0,0\n", encoding="utf-8-sig")
+    assert compare(found(), tmp_path / "m.csv", "memory.wl0").rms == 0.0
+
+
+def test_bytes_that_are_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b"time_s\xff")
+    with pytest.raises(InputError, match=r"must be a CSV file, which is UTF-8 text$"):
+        compare(found(), tmp_path / "m.csv", "memory.wl0")
 
 
 def test_kinds_have_names() -> None:

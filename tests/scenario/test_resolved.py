@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import cosim
-from cosim.scenario.resolved import resolved_yaml
+from cosim.scenario.resolved import copied_names, resolved_yaml
 
 ALL = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
 
@@ -39,6 +39,14 @@ def test_a_saved_run_runs_again_to_the_same_bytes(tmp_path: Path, scenarios: Pat
     again.save(tmp_path / "b")
     for table in sorted((tmp_path / "a" / "tables").iterdir()):
         assert (tmp_path / "b" / "tables" / table.name).read_bytes() == table.read_bytes(), table.name
+
+
+def test_every_data_file_has_a_copy_of_its_own() -> None:
+    names = ["data/a.csv", "data_a.csv", "data/a.csv", "b.csv"]
+    copies = copied_names(names)
+    assert copies == {"data/a.csv": "data_a.csv", "data_a.csv": "2_data_a.csv", "b.csv": "b.csv"}
+    again = copied_names(f"inputs/{copies[name]}" for name in names)
+    assert list(again.values()) == list(copies.values())
 
 
 def test_data_files_are_named_as_copies(scenarios: Path) -> None:
