@@ -80,8 +80,13 @@ def test_pulse_train_and_ltp_curve(tmp_path: Path) -> None:
         ("voltage_V,current_A\n1,two\n", Setup(frequency=1.0), "column current_A"),
         ("voltage_V,current_A\n1,2\n2,3\n", Setup(frequency=1.0), "at least 8 samples"),
         (loop_text(), Setup(), "has no time column"),
-        (loop_text().replace("100.000000", "nan"), Setup(frequency=1.0), "must be finite"),
-        ("branch,conductance_uS\nLTP,1\nLTP,2\n", Setup(), "--ltp and --ltd"),
+        (
+            loop_text().replace("100.000000", "nan"),
+            Setup(frequency=1.0),
+            "must be a finite number, but row 5 has none",
+        ),
+        ("branch,conductance_uS\nLTP,1\nLTP,2\nLTP,3\nLTP,4\n", Setup(), "--ltp and --ltd"),
+        ("branch,conductance_uS\nLTP,1\nLTP,2\n", Setup(), "at least 3 pulses, not 2 rows"),
         ("amplitude_V,width_s,conductance_S\n1,1,1\n1,1,1\n", Setup(), "at least 3 pulses"),
     ],
 )
