@@ -30,6 +30,9 @@ class Recording(CrossbarBackend):
         self._kept.append((request, result))
         return result
 
+    def unrecorded(self) -> CrossbarBackend:
+        return self._inner
+
 
 @pytest.fixture(scope="module")
 def phases() -> list[tuple[PhaseRequest, PhaseResult]]:
