@@ -174,9 +174,9 @@ def stored_energy(prepared: Plan, voltages: OfNodes) -> float:
     return 0.5 * (total + float(nets @ (voltages.nets * voltages.nets)))
 
 
-def nodes(point: Point) -> OfNodes:
+def nodes(solved: Point | StackedSolution) -> OfNodes:
     """Return the voltages of all nodes and nets [V]."""
-    return OfNodes(tuple((part.word, part.bit) for part in point.stacks), point.net_voltage)
+    return OfNodes(tuple((part.word, part.bit) for part in solved.stacks), solved.net_voltage)
 
 
 def solve(
@@ -218,8 +218,7 @@ def solve(
         solution, cells = _Newton(prepared, lines, drives, states, into).run(near)
     charging = None
     if stage is not None:
-        voltages_now = OfNodes(tuple((part.word, part.bit) for part in solution.stacks), solution.net_voltage)
-        charging = combined((1.0, -1.0), (_currents(prepared, stage.rate, voltages_now), stage.into))
+        charging = combined((1.0, -1.0), (_currents(prepared, stage.rate, nodes(solution)), stage.into))
     largest = max(float(np.abs(end).max(initial=0.0)) for part in solution.stacks for end in part.ends)
     residual = solution.error_bound / largest if largest > 0 else 0.0
     return Point(

@@ -28,7 +28,7 @@ from cosim.crossbar.network import Network
 from cosim.crossbar.settling import settling
 from cosim.errors import KtramError
 from cosim.ktram.controller import Controller
-from cosim.ktram.fidelity import Fidelity, Timing, read_voltage
+from cosim.ktram.fidelity import AT_ONCE, Fidelity, Timing, read_voltage
 from cosim.ktram.instructions import H, Instruction
 from cosim.ktram.lane_devices import scale_of, state_of, stored_of, temperature_of
 from cosim.ktram.lane_network import LaneCircuit, LaneNetwork, lane_network
@@ -122,7 +122,7 @@ class Circuit(Fidelity):
         active: Active,
         instruction: Instruction,
         noise: float,
-        timing: Timing = Timing(),  # noqa: B008
+        timing: Timing = AT_ONCE,
     ) -> float:
         core = lane.core
         v_app = core.v_app(instruction)

@@ -26,6 +26,9 @@ class Timing(NamedTuple):
     settle: float | None = None
 
 
+AT_ONCE: Final = Timing()
+
+
 class Fidelity(ABC):
     """Carries out one instruction on one lane."""
 
@@ -38,7 +41,7 @@ class Fidelity(ABC):
         active: Active,
         instruction: Instruction,
         noise: float,
-        timing: Timing = Timing(),  # noqa: B008 (a value)
+        timing: Timing = AT_ONCE,
     ) -> float:
         """Drive the selected cells, latch ``lane.y`` where the instruction reads, and return ``lane.y``.
 
@@ -71,7 +74,7 @@ class Ideal(Fidelity):
         active: Active,
         instruction: Instruction,
         noise: float,
-        timing: Timing = Timing(),  # noqa: B008
+        timing: Timing = AT_ONCE,
     ) -> float:
         core = lane.core
         law, topology = core.law, core.topology

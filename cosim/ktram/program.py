@@ -22,7 +22,7 @@ from cosim.ktram.classifier import LinearClassifier, confusion, linear_peers
 from cosim.ktram.core import Core
 from cosim.ktram.datasets import Split, load_split
 from cosim.ktram.encoders import A2DEncoder, AATEncoder, ConstantEncoder, compose
-from cosim.ktram.fidelity import Fidelity, Ideal, Timing
+from cosim.ktram.fidelity import AT_ONCE, Fidelity, Ideal, Timing
 from cosim.ktram.instructions import Instruction
 from cosim.ktram.lane import NeuralLane
 from cosim.rng import stream
@@ -152,7 +152,7 @@ class Counting(Fidelity):
         active: Active,
         instruction: Instruction,
         noise: float,
-        timing: Timing = Timing(),  # noqa: B008
+        timing: Timing = AT_ONCE,
     ) -> float:
         self.instructions[instruction.name] += 1
         self.synapse_updates += len(active)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,6 @@ from cosim.devices import DeviceModel, Mss, Resistor, find_preset
 
 NS = 10**6
 KELVIN = 300.0
-
-
-@pytest.fixture(scope="module")
-def spice() -> Iterator[NgspiceBackend]:
-    backend = NgspiceBackend()
-    yield backend
-    backend.close()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,13 +29,6 @@ GA, GB, C = 3e-4, 2e-4, 1e-12
 Y, TAU = (GA - GB) / (GA + GB), C / (GA + GB)
 FLOATING = {"up": level(1.0), "down": level(-1.0)}
 RC = BehavioralBackend("rc")
-
-
-@pytest.fixture(scope="module")
-def spice() -> Iterator[NgspiceBackend]:
-    backend = NgspiceBackend()
-    yield backend
-    backend.close()
 
 
 @pytest.fixture(params=["behavioral", "ngspice"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -31,13 +30,6 @@ from cosim.crossbar.drive import Waveform
 NS = 10**6
 KELVIN = 300.0
 ON = level(1.8)
-
-
-@pytest.fixture(scope="module")
-def spice() -> Iterator[NgspiceBackend]:
-    backend = NgspiceBackend()
-    yield backend
-    backend.close()
 
 
 def balanced(result: PhaseResult, tolerance: float = 1e-9) -> bool:

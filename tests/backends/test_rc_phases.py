@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -35,13 +34,6 @@ NS, PS = 10**6, 10**3
 KELVIN = 300.0
 ON = level(1.8)
 RC = BehavioralBackend("rc")
-
-
-@pytest.fixture(scope="module")
-def spice() -> Iterator[NgspiceBackend]:
-    backend = NgspiceBackend()
-    yield backend
-    backend.close()
 
 
 def ask(

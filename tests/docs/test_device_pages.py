@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from scripts import script
 
 from cosim.devices import models
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-def module() -> Any:
-    spec = importlib.util.spec_from_file_location("generate_devices", DOCS / "generate_devices.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
-PAGES = module()
+PAGES = script("docs/generate_devices.py")
 
 
 @pytest.mark.parametrize("name", PAGES.OURS)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
 
 import pytest
+from scripts import script
 
 from cosim.scenario.keys import keys, sections
 from cosim.scenario.schema import json_schema
@@ -67,14 +67,10 @@ def test_schema_is_in_step() -> None:
 
 @pytest.mark.parametrize("name", ["scenario", "support"])
 def test_generated_page_is_in_step(name: str) -> None:
-    script = ROOT / f"docs/generate_{name}.py"
-    spec = importlib.util.spec_from_file_location(f"generate_{name}", script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     written = (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
-    assert written == module.page(), f"docs/{name}.md is old: run make docs-generate"
+    assert written == script(f"docs/generate_{name}.py").page(), (
+        f"docs/{name}.md is old: run make docs-generate"
+    )
 
 
 @pytest.mark.parametrize("path", sections(), ids=lambda path: path or "top")

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
-from typing import Any
 
-DOCS = Path(__file__).parents[2] / "docs"
+from scripts import script
 
-
-def generator() -> Any:
-    spec = importlib.util.spec_from_file_location("generate_validation", DOCS / "generate_validation.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
-PAGE = generator()
+PAGE = script("docs/generate_validation.py")
 FITS = PAGE.benchmark()
 STORED = json.loads(FITS.STORED.read_text())
 

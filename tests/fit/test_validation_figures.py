@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from scripts import script
 
 from cosim.devices.base import DeviceModel
 from cosim.devices.registry import find
@@ -15,19 +14,7 @@ from cosim.fit.against import spice_current
 from cosim.fit.outcome import measurement_error
 from cosim.fit.response import respond_one
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "fits.py"
-
-
-def benchmark() -> Any:
-    spec = importlib.util.spec_from_file_location("benchmark_of_fits", BENCHMARK)
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
-FITS = benchmark()
+FITS = script("benchmarks/fits.py")
 STORED = json.loads(FITS.STORED.read_text())
 
 

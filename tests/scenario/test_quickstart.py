@@ -12,26 +12,23 @@ import pytest
 import cosim
 from cosim.backends.behavioral import BehavioralBackend, Tolerances
 from cosim.crossbar import CrossbarBackend, PhaseRequest, PhaseResult
+from cosim.crossbar.backend import PassingBackend
 from cosim.scenario.run import Result
 
 FILE = Path(__file__).parents[2] / "scenarios" / "quickstart.yaml"
 
 
-class Recording(CrossbarBackend):
+class Recording(PassingBackend):
     """Passes requests on and keeps them with their answers."""
 
-    name = "behavioral"
-
     def __init__(self, inner: CrossbarBackend, kept: list[tuple[PhaseRequest, PhaseResult]]) -> None:
-        self._inner, self._kept = inner, kept
+        super().__init__(inner)
+        self._kept = kept
 
     def run(self, request: PhaseRequest) -> PhaseResult:
         result = self._inner.run(request)
         self._kept.append((request, result))
         return result
-
-    def unrecorded(self) -> CrossbarBackend:
-        return self._inner
 
 
 @pytest.fixture(scope="module")
